@@ -1,5 +1,7 @@
 //! The application: the only place that wires the parts together.
 
+mod peers;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +20,14 @@ use crate::folder;
 use crate::http;
 use crate::manifest::{Context, Manifest, Reconcile, Schedule, Testers};
 use crate::reconcile::{self, Book, ReconcileMetrics, Reconciler, RunningContexts};
+use crate::remote;
 use crate::sagas::{self, SagaMetrics, SagaOperator};
 use crate::schedule::{self, Scheduler};
 use crate::timers::{TimerMetrics, Timers};
 use crate::watch::{self, Root, Watcher};
 use crate::{limits, memory, verify};
+
+use peers::Peers;
 
 /// A loaded system: every context has started, but the host does not listen yet.
 pub struct App {
@@ -37,6 +42,8 @@ pub struct App {
     by_time: Vec<Schedule>,
     timers: TimerMetrics,
     metrics: prometheus::Registry,
+    /// The other hosts of the system, if there are any.
+    peers: Option<Peers>,
     /// What operators see of deliveries.
     tallies: Tallies,
     event_metrics: Arc<EventMetrics>,
@@ -57,16 +64,35 @@ pub enum Error {
     Deploy(#[from] deploy::Error),
     #[error(transparent)]
     Http(#[from] http::Error),
+    #[error(transparent)]
+    Remote(#[from] remote::Error),
     #[error("the metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
 }
 
 impl App {
-    /// Loads the whole system: afterwards every context can answer that is not out of service.
+    /// Loads the contexts of this host: afterwards each of them can answer that is not out of service. Those of other
+    /// hosts do not.
     ///
     /// # Errors
     /// Every problem of every context, when none can serve. Files whose migration failed are as they were.
     pub fn load(manifest: Manifest, compiler: Compiler) -> Result<Self, Error> {
+        Self::load_with(manifest, compiler, |_, _| Ok(None))
+    }
+
+    /// Like `load`, with connections to the other hosts of the system. Call it in the host's runtime.
+    ///
+    /// # Errors
+    /// As `load`, and when this host's certificate or key cannot be used.
+    pub fn load_connected(manifest: Manifest, compiler: Compiler) -> Result<Self, Error> {
+        Self::load_with(manifest, compiler, Peers::start)
+    }
+
+    fn load_with(
+        manifest: Manifest,
+        compiler: Compiler,
+        connect: impl FnOnce(&Manifest, &prometheus::Registry) -> Result<Option<Peers>, remote::Error>,
+    ) -> Result<Self, Error> {
         let metrics = prometheus::Registry::new();
         let families = Metrics::new(&metrics)?;
         let data = &manifest.host.data;
@@ -89,6 +115,11 @@ impl App {
             tracing::warn!(target: "up", hint = remedy, "{message}");
         }
         let linked = linked.with_restore_points(folder::restore_points(data));
+        let peers = connect(&manifest, &metrics)?;
+        let linked = match &peers {
+            Some(peers) => linked.with_carrier(peers.carrier()),
+            None => linked,
+        };
         let registry = linked.start(&data.join("stores"), host, &families)?;
         let deployer = Deployer::new(registry.clone(), history, &manifest, &deployed)?;
         let by_time = manifest.schedules.iter().filter(|each| manifest.placement.lives_here(&each.context));
@@ -111,6 +142,7 @@ impl App {
             by_time,
             timers,
             metrics,
+            peers,
             tallies,
             event_metrics,
             saga_metrics,
@@ -164,6 +196,11 @@ impl App {
         serving: impl FnOnce(&http::Server),
     ) -> Result<(), Error> {
         let server = self.bind()?;
+        let (stop_answering, stopped) = tokio::sync::oneshot::channel::<()>();
+        let answering = match &self.peers {
+            Some(peers) => Some(tokio::spawn(peers.bind(&self.registry)?.run(async { drop(stopped.await) }))),
+            None => None,
+        };
         // Its first sample is what later ones are compared with: before the first request.
         let metrics = (self.event_metrics.clone(), self.saga_metrics.clone());
         let sampling = tokio::spawn(sample(self.registry.clone(), self.tallies.clone(), metrics));
@@ -176,6 +213,11 @@ impl App {
         let scheduler = Scheduler::start(self.registry.clone(), self.by_time.clone(), self.schedules.clone());
         let reconciling = reconcile::Driver::start(self.reconciler.clone());
         server.run(shutdown).await;
+        // Clients have their answers; now other hosts get theirs.
+        drop(stop_answering);
+        if let Some(answering) = answering {
+            answering.await.ok();
+        }
         tending.abort();
         vigils.abort();
         sampling.abort();

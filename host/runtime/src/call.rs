@@ -48,6 +48,11 @@ impl Affinity {
         Self { key: spread(hash), forced: [NO_VARIANT; limits::FORCED_VARIANTS_MAX], shadow: false }
     }
 
+    /// The affinity of a call that comes from another host, which chose the key.
+    pub fn of_key(key: u64) -> Self {
+        Self { key, forced: [NO_VARIANT; limits::FORCED_VARIANTS_MAX], shadow: false }
+    }
+
     /// The affinity of a request that belongs to no visitor. Nothing in the request chooses it.
     pub fn random() -> Self {
         Self { key: rand::random(), forced: [NO_VARIANT; limits::FORCED_VARIANTS_MAX], shadow: false }
@@ -69,6 +74,11 @@ impl Affinity {
     /// Whether any variant answers regardless of weights.
     pub fn forces(&self) -> bool {
         self.forced.first().is_some_and(|first| *first != NO_VARIANT)
+    }
+
+    /// The variants that answer regardless of weights.
+    pub fn forced(&self) -> impl Iterator<Item = ContextIndex> + '_ {
+        self.forced.iter().copied().filter(|forced| *forced != NO_VARIANT)
     }
 
     pub fn is_forced(&self, variant: ContextIndex) -> bool {

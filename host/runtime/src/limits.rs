@@ -13,6 +13,9 @@ pub const EPOCH_TICK_MS: u64 = seam_store::limits::TICK_MS;
 
 /// Contexts in one call chain. A page needs 2; each level may use a whole wasm stack on the thread's stack.
 pub const CALL_DEPTH_MAX: usize = 8;
+
+/// Functions that other hosts call, looked up once each: far more than a system has, and a few MiB.
+pub const INBOUND_FUNCTIONS_MAX: usize = 10_000;
 /// Time for one request, and for one call into a context unless its manifest says otherwise. Visitors leave after that.
 pub const CALL_TIMEOUT_MS: u64 = 5_000;
 /// The share of its remaining time that a caller keeps for itself, so that it can answer when the callee does not.
@@ -133,10 +136,11 @@ pub const WASM_STACK_KB: usize = 1 << 10;
 /// Stack of every thread that runs guests. Each level of a call chain may use `WASM_STACK_KB`; the host's frames
 /// between two levels stay far below the rest. Only touched pages take memory.
 pub const THREAD_STACK_KB: usize = (WASM_STACK_KB + 512) * (CALL_DEPTH_MAX + 1);
-/// Stack of the fiber of an asynchronous `wasi:http` guest, which runs the same call chain.
+/// Stack of the fiber of a guest that is called asynchronously, which runs the same call chain.
 pub const FIBER_STACK_KB: usize = THREAD_STACK_KB;
-/// Concurrent `wasi:http` requests in the whole host; each has a fiber.
-pub const FIBERS_MAX: u32 = 256;
+/// Concurrent calls of guests that serve `wasi:http` or may wait for another host; each has a fiber. As many as there
+/// are instances: a thousand requests may wait for a host that is slow. The address space of all is 27 GiB.
+pub const FIBERS_MAX: u32 = INSTANCES_MAX;
 /// Bytes that the host copies out of a guest for one call into the host.
 pub const HOST_CALL_BYTES_MAX: usize = 16 << 20;
 /// Resource handles of one instance. `wasi:http` needs a dozen per request.

@@ -125,6 +125,7 @@ pub fn app_error(manifest: &Path, contexts: &[manifest::Context], error: crate::
         app::Error::Host(error) => CommandError::caused_by(&error, error.remedy()),
         app::Error::Deploy(error) => CommandError::caused_by(&error, error.remedy()),
         app::Error::Http(error) => CommandError::caused_by(&error, error.remedy()),
+        app::Error::Remote(error) => CommandError::caused_by(&error, error.remedy()),
         error @ app::Error::Contexts(seam_runtime::serve::Error::Component(seam_runtime::component::Error::Cache {
             ..
         })) => CommandError::caused_by(

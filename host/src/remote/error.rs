@@ -29,7 +29,10 @@ impl Error {
         match self {
             Self::Listen { .. } => "stop the program that listens there, or give the host another `bind` in `[hosts]`",
             Self::Address { .. } => "write an address such as `books.example:7443`",
-            Self::Certificate(_) => "make the certificate with `seam cert host`; only the host's user may read its key",
+            Self::Certificate(_) => {
+                "make it: `seam cert authority` once for the system, then `seam cert host NAME`; only the host's user may \
+                 read its key"
+            }
             Self::Unusable { remedy, .. } => remedy,
             Self::Metrics(_) => "",
         }

@@ -5,9 +5,10 @@
 //! tick, goes through here: the runtime gives the worker's other tasks to another thread.
 
 use std::cell::Cell;
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
 
 use crate::limits;
 
@@ -34,8 +35,20 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         Ok(runtime) if runtime.runtime_flavor() == RuntimeFlavor::MultiThread => {
             with_detached(false, || runtime.block_on(future))
         }
-        _ => futures::executor::block_on(future),
+        // This thread belongs to no runtime, or to one that it would hold up: another one keeps the time.
+        _ => {
+            let _entered = timekeeper().map(Handle::enter);
+            futures::executor::block_on(future)
+        }
     })
+}
+
+/// A runtime for threads that have none: what waits there by time, or for a connection, needs one. `None` if the system
+/// cannot start it.
+fn timekeeper() -> Option<&'static Handle> {
+    static TIMEKEEPER: OnceLock<Option<Runtime>> = OnceLock::new();
+    let start = || Builder::new_multi_thread().worker_threads(1).thread_name("seam-time").enable_all().build().ok();
+    TIMEKEEPER.get_or_init(start).as_ref().map(Runtime::handle)
 }
 
 /// For long work that cannot be wrapped in `block_in_place`: pauses until another thread has taken this worker's tasks.

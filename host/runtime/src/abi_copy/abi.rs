@@ -29,7 +29,7 @@ use super::image::{self, Image};
 use super::lift::{Lifter, Slots};
 use super::strings::Encoding;
 use super::values;
-use super::{FLAT_PARAMS_MAX, FLAT_RESULTS_MAX, Fault, Invoke, Reply, ReplyBody, UNAVAILABLE};
+use super::{FLAT_PARAMS_MAX, FLAT_RESULTS_MAX, Fault, Invoke, Invoking, Reply, ReplyBody, UNAVAILABLE};
 use crate::codec::{self, FunctionLayout};
 
 /// Parameters lifted from the caller: its core values, or one for the pointer to the image's root.
@@ -49,17 +49,18 @@ impl<const N: usize> Params<N> {
         func: &Func,
         mut store: StoreContextMut<'_, T>,
     ) -> Result<Reply> {
+        // Compares only the core arity, which is cheap enough for every call.
         let func = func.typed::<Outgoing<'_, N>, Incoming<R>>(&store)?;
         Ok(func.call(&mut store, Outgoing(self))?.0)
     }
 
     pub(super) async fn invoke_async<T: Send + 'static, const R: usize>(
-        self,
+        &self,
         func: &Func,
         mut store: StoreContextMut<'_, T>,
     ) -> Result<Reply> {
         let func = func.typed::<Outgoing<'_, N>, Incoming<R>>(&store)?;
-        Ok(func.call_async(&mut store, Outgoing(&self)).await?.0)
+        Ok(func.call_async(&mut store, Outgoing(self)).await?.0)
     }
 }
 
@@ -73,13 +74,18 @@ struct Incoming<const R: usize>(Reply);
 pub(super) struct Results<const R: usize>(pub(super) Reply);
 
 /// Parameters together with the arity of the result.
-pub(super) struct Pending<'a, const N: usize, const R: usize>(pub(super) &'a Params<N>);
+pub(super) struct Call<'a, const N: usize, const R: usize>(pub(super) &'a Params<N>);
 
-impl<T: 'static, const N: usize, const R: usize> Invoke<T> for Pending<'_, N, R> {
-    fn invoke(&self, func: &Func, mut store: StoreContextMut<'_, T>) -> Result<Reply> {
-        // Compares only the core arity, which is cheap enough for every call.
-        let func = func.typed::<Outgoing<'_, N>, Incoming<R>>(&store)?;
-        Ok(func.call(&mut store, Outgoing(self.0))?.0)
+impl<T: 'static, const N: usize, const R: usize> Invoke<T> for Call<'_, N, R> {
+    fn invoke(&self, func: &Func, store: StoreContextMut<'_, T>) -> Result<Reply> {
+        self.0.invoke::<T, R>(func, store)
+    }
+
+    fn invoke_async<'s>(&'s self, func: &'s Func, store: StoreContextMut<'s, T>) -> Invoking<'s>
+    where
+        T: Send,
+    {
+        Box::pin(self.0.invoke_async::<T, R>(func, store))
     }
 
     fn encode(&self, layout: &FunctionLayout, out: &mut Vec<u8>) -> Result<(), codec::Error> {

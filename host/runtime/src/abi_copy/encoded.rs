@@ -54,8 +54,10 @@ pub fn invoke_encoded_async<'s, T: Send + 'static>(
             match core_arity(layout) {
                 $(
                     ($n, results) => match Params::<$n>::of(&slots, image) {
-                        Ok(params) if results == 0 => Box::pin(params.invoke_async::<T, 0>(func, store)),
-                        Ok(params) => Box::pin(params.invoke_async::<T, 1>(func, store)),
+                        Ok(params) if results == 0 => {
+                            Box::pin(async move { params.invoke_async::<T, 0>(func, store).await })
+                        }
+                        Ok(params) => Box::pin(async move { params.invoke_async::<T, 1>(func, store).await }),
                         Err(fault) => refused(fault.into()),
                     },
                 )*

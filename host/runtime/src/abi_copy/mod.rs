@@ -34,6 +34,7 @@ mod tests;
 pub(super) mod values;
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use wasmtime::component::types::{ComponentFunc, Type};
 use wasmtime::component::{Func, LinkerInstance, Val};
@@ -80,7 +81,7 @@ pub enum Fault {
 pub type Invoking<'a> = Pin<Box<dyn Future<Output = Result<Reply>> + Send + 'a>>;
 
 /// The parameters of one call, lifted out of the caller and not yet lowered into a callee.
-pub struct Args<'a, T: 'static>(&'a dyn Invoke<T>);
+pub struct Args<'a, T: 'static>(&'a (dyn Invoke<T> + Sync));
 
 impl<T: 'static> Args<'_, T> {
     /// Calls `func`, an export whose type equals that of the import, in the `store` that owns it. May be called again,
@@ -92,6 +93,17 @@ impl<T: 'static> Args<'_, T> {
     /// callee's instance must not be used again.
     pub fn invoke(&self, func: &Func, mut store: impl AsContextMut<Data = T>) -> Result<Reply> {
         self.0.invoke(func, store.as_context_mut())
+    }
+
+    /// Like `invoke`, for a `store` whose instances are linked asynchronously.
+    ///
+    /// # Errors
+    /// As `invoke`.
+    pub fn invoke_async<'s>(&'s self, func: &'s Func, store: StoreContextMut<'s, T>) -> Invoking<'s>
+    where
+        T: Send,
+    {
+        self.0.invoke_async(func, store)
     }
 
     /// The parameters as values of these types.
@@ -120,6 +132,9 @@ impl<T: 'static> Args<'_, T> {
 /// `Args` of one arity; hides the arity from `Args`.
 trait Invoke<T: 'static> {
     fn invoke(&self, func: &Func, store: StoreContextMut<'_, T>) -> Result<Reply>;
+    fn invoke_async<'s>(&'s self, func: &'s Func, store: StoreContextMut<'s, T>) -> Invoking<'s>
+    where
+        T: Send;
     fn encode(&self, layout: &FunctionLayout, out: &mut Vec<u8>) -> std::result::Result<(), codec::Error>;
     fn values(&self, types: &[Type]) -> std::result::Result<Vec<Val>, Fault>;
     fn bytes(&self) -> usize;
@@ -225,18 +240,16 @@ where
     if !supports(ty) {
         return Err(Fault::Unsupported.into());
     }
-    let one_or = |count: usize, max: usize| if count > max { 1 } else { count };
-    let params = ty.params().map(|(_, ty)| flat_count(&ty)).fold(0, usize::saturating_add);
-    let results = ty.results().map(|ty| flat_count(&ty)).fold(0, usize::saturating_add);
+    let (params, results) = core_arity(ty);
     macro_rules! wrap {
         ($($n:literal)*) => {
-            match (one_or(params, FLAT_PARAMS_MAX), one_or(results, FLAT_RESULTS_MAX)) {
+            match (params, results) {
                 $(
                     ($n, 0) => linker.func_wrap(name, move |caller: StoreContextMut<'_, T>, params: abi::Params<$n>| {
-                        call(caller, Args(&abi::Pending::<$n, 0>(&params))).map(abi::Results::<0>)
+                        call(caller, Args(&abi::Call::<$n, 0>(&params))).map(abi::Results::<0>)
                     }),
                     ($n, _) => linker.func_wrap(name, move |caller: StoreContextMut<'_, T>, params: abi::Params<$n>| {
-                        call(caller, Args(&abi::Pending::<$n, 1>(&params))).map(abi::Results::<1>)
+                        call(caller, Args(&abi::Call::<$n, 1>(&params))).map(abi::Results::<1>)
                     }),
                 )*
                 _ => Err(Fault::Unsupported.into()),
@@ -244,4 +257,58 @@ where
         };
     }
     wrap!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
+}
+
+/// Like `link`, for a store whose instances are linked asynchronously: `call` may wait without holding a thread.
+///
+/// # Errors
+/// As `link`.
+pub fn link_async<T, F>(linker: &mut LinkerInstance<'_, T>, name: &str, ty: &ComponentFunc, call: F) -> Result<()>
+where
+    T: Send + 'static,
+    F: for<'a> Fn(StoreContextMut<'a, T>, Args<'a, T>) -> Invoking<'a> + Send + Sync + 'static,
+{
+    if !supports(ty) {
+        return Err(Fault::Unsupported.into());
+    }
+    let (params, results) = core_arity(ty);
+    let call = Arc::new(call);
+    macro_rules! wrap {
+        ($($n:literal)*) => {
+            match (params, results) {
+                $(
+                    ($n, 0) => wrap_async::<T, F, $n, 0>(linker, name, call),
+                    ($n, _) => wrap_async::<T, F, $n, 1>(linker, name, call),
+                )*
+                _ => Err(Fault::Unsupported.into()),
+            }
+        };
+    }
+    wrap!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
+}
+
+fn wrap_async<T, F, const N: usize, const R: usize>(
+    linker: &mut LinkerInstance<'_, T>,
+    name: &str,
+    call: Arc<F>,
+) -> Result<()>
+where
+    T: Send + 'static,
+    F: for<'a> Fn(StoreContextMut<'a, T>, Args<'a, T>) -> Invoking<'a> + Send + Sync + 'static,
+{
+    linker.func_wrap_async(name, move |mut caller: StoreContextMut<'_, T>, params: abi::Params<N>| {
+        let call = call.clone();
+        Box::new(async move {
+            let pending = abi::Call::<N, R>(&params);
+            call(caller.as_context_mut(), Args(&pending)).await.map(abi::Results::<R>)
+        })
+    })
+}
+
+/// How many core values carry the parameters and the results of a function.
+fn core_arity(ty: &ComponentFunc) -> (usize, usize) {
+    let one_or = |count: usize, max: usize| if count > max { 1 } else { count };
+    let params = ty.params().map(|(_, ty)| flat_count(&ty)).fold(0, usize::saturating_add);
+    let results = ty.results().map(|ty| flat_count(&ty)).fold(0, usize::saturating_add);
+    (one_or(params, FLAT_PARAMS_MAX), one_or(results, FLAT_RESULTS_MAX))
 }

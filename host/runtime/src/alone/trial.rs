@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use seam_store::blocking;
 use seam_store::ids::Trace;
 use seam_store::{Database, Invariant, Migration, SagaDefinition};
 
@@ -94,22 +93,10 @@ impl Trial {
         let generation = &self.generation;
         let failed = |error: &wasmtime::Error| generation.failure(&call, error, "health");
         let callees = self.alone().callees().clone();
-        let asked = if generation.blueprint.asynchronous {
-            blocking::block_on(async {
-                let mut instance = Instance::start_async(&generation.blueprint).await?;
-                instance.begin(call, callees);
-                let check =
-                    instance.instance.get_typed_func::<(), (Result<(), String>,)>(&mut instance.store, index)?;
-                check.call_async(&mut instance.store, ()).await
-            })
-        } else {
-            Instance::start(&generation.blueprint).and_then(|mut instance| {
-                instance.begin(call, callees);
-                let check =
-                    instance.instance.get_typed_func::<(), (Result<(), String>,)>(&mut instance.store, index)?;
-                check.call(&mut instance.store, ())
-            })
-        };
+        let asked = Instance::start(&generation.blueprint).and_then(|mut instance| {
+            instance.begin(call, callees);
+            instance.call(index, ())
+        });
         asked.map(|(health,)| health).map_err(|error| failed(&error))
     }
 }

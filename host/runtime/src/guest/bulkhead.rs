@@ -54,6 +54,15 @@ struct Share {
     returned: u64,
 }
 
+/// A call in the queue for a callee. A call whose request ends meanwhile leaves the queue.
+struct Waiting<'b> {
+    bulkheads: &'b Bulkheads,
+    share: &'b Mutex<Share>,
+    callee: Callee,
+    ticket: Arc<Ticket>,
+    over: bool,
+}
+
 /// Why a call did not enter its callee.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotEntered {
@@ -108,42 +117,44 @@ impl Bulkheads {
     /// # Errors
     /// When the queue is full, or no room is made before `deadline`.
     pub fn wait_to_enter(&self, callee: Callee, deadline: Instant, always: bool) -> Result<(), NotEntered> {
-        let Some(share) = self.share(callee) else { return Ok(()) };
-        let all = self.waiting.fetch_add(1, Relaxed);
-        let entered = self.wait_in(share, callee, deadline, always, all);
-        self.waiting.fetch_sub(1, Relaxed);
-        entered
+        match self.queue_for(callee, always)? {
+            None => Ok(()),
+            Some(waiting) => {
+                let granted = waiting.ticket.wait(&self.clock, deadline);
+                waiting.end(granted)
+            }
+        }
     }
 
-    /// As `wait_to_enter`; `all` other calls wait for any callee.
-    fn wait_in(
-        &self,
-        share: &Mutex<Share>,
-        callee: Callee,
-        deadline: Instant,
-        always: bool,
-        all: u32,
-    ) -> Result<(), NotEntered> {
+    /// Like `wait_to_enter`, without holding a thread.
+    ///
+    /// # Errors
+    /// As `wait_to_enter`.
+    pub async fn wait_to_enter_async(&self, callee: Callee, deadline: Instant, always: bool) -> Result<(), NotEntered> {
+        match self.queue_for(callee, always)? {
+            None => Ok(()),
+            Some(waiting) => {
+                let granted = waiting.ticket.wait_async(deadline).await;
+                waiting.end(granted)
+            }
+        }
+    }
+
+    /// Enters `callee` if there is room, or its queue.
+    fn queue_for(&self, callee: Callee, always: bool) -> Result<Option<Waiting<'_>>, NotEntered> {
+        let Some(share) = self.share(callee) else { return Ok(None) };
         let mut now = share.lock();
         if now.admission.enter(callee.function) {
-            return Ok(());
+            return Ok(None);
         }
-        let room = always || all < self.queue.saturating_mul(2);
+        let room = always || self.waiting.load(Relaxed) < self.queue.saturating_mul(2);
         let ticket: Option<Arc<Ticket>> = room.then(|| now.admission.wait(callee.function, always)).flatten();
         let Some(ticket) = ticket else {
             now.refused += 1;
             return Err(NotEntered::Full);
         };
-        drop(now);
-        if ticket.wait(&self.clock, deadline) {
-            return Ok(());
-        }
-        let mut now = share.lock();
-        if !now.admission.give_up(&ticket) {
-            return Ok(());
-        }
-        now.refused += 1;
-        Err(NotEntered::TimedOut)
+        self.waiting.fetch_add(1, Relaxed);
+        Ok(Some(Waiting { bulkheads: self, share, callee, ticket, over: false }))
     }
 
     /// Leaves `callee`: to the first call that waits for it and leaves room for others.
@@ -170,6 +181,33 @@ impl Bulkheads {
         };
         let all = (0..).zip(&self.callees).map(load);
         all.filter(|load| load.inside > 0 || load.waiting > 0 || load.refused > 0).collect()
+    }
+}
+
+impl Waiting<'_> {
+    fn end(mut self, granted: bool) -> Result<(), NotEntered> {
+        self.over = true;
+        if granted {
+            return Ok(());
+        }
+        let mut now = self.share.lock();
+        if !now.admission.give_up(&self.ticket) {
+            return Ok(());
+        }
+        now.refused += 1;
+        Err(NotEntered::TimedOut)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.bulkheads.waiting.fetch_sub(1, Relaxed);
+        if !self.over {
+            let mut now = self.share.lock();
+            if !now.admission.give_up(&self.ticket) {
+                now.admission.leave(self.callee.function);
+            }
+        }
     }
 }
 

@@ -3,19 +3,22 @@
 //! A generation in this process implements `Dispatch`; a client of another host will implement it too. Callers must not
 //! know which one they call.
 
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use wasmtime::Store;
-use wasmtime::component::types::ComponentFunc;
+use wasmtime::component::types::{ComponentFunc, Type};
 use wasmtime::component::{Func, Val};
 
 use super::Guest;
 use super::bulkhead::Callee;
+use super::cut_off::CutOff;
 use super::joint::Joint;
 use super::places::{Place, Places};
 use crate::call::{Call, Failure};
+use crate::codec::{self, FunctionLayout};
 use crate::interface_name::InterfaceName;
 
 /// The callee for each context, by `ContextIndex`. A request takes one table at its start and keeps it to its end.
@@ -29,6 +32,8 @@ pub struct DispatchTable {
     places: Option<Arc<Places>>,
     /// The transaction over several files that is open in it.
     joint: Option<Arc<Joint>>,
+    /// Given when the other host, from which the request came, does not wait for its answer any more.
+    cancel: Option<Arc<CutOff>>,
 }
 
 impl DispatchTable {
@@ -43,7 +48,16 @@ impl DispatchTable {
 
     /// A copy that notes nothing and holds no places, for a call that no request waits for.
     pub fn untracked(&self) -> Self {
-        Self { members: self.members.clone(), retry_state: None, places: None, joint: None }
+        Self { members: self.members.clone(), ..Self::default() }
+    }
+
+    /// A copy for a request that ends when `cancel` is given.
+    pub fn cancelled_by(&self, cancel: Arc<CutOff>) -> Self {
+        Self { cancel: Some(cancel), ..self.clone() }
+    }
+
+    pub fn cancel(&self) -> Option<&Arc<CutOff>> {
+        self.cancel.as_ref()
     }
 
     pub fn joint(&self) -> Option<&Arc<Joint>> {
@@ -148,7 +162,22 @@ pub trait Dispatch: Send + Sync {
         function: &Function,
         exchange: &mut dyn Exchange,
     ) -> Result<(), Failure>;
+
+    /// Like `call`, for a caller that is linked asynchronously: it may wait for another host without holding a thread.
+    /// A callee that never waits for one answers on the caller's thread, as `call` does.
+    fn call_async<'a>(
+        &'a self,
+        call: Call,
+        callees: &'a DispatchTable,
+        function: &'a Function,
+        exchange: &'a mut dyn Exchange,
+    ) -> Answering<'a> {
+        Box::pin(async move { self.call(call, callees, function, exchange) })
+    }
 }
+
+/// A call that may wait without holding a thread.
+pub type Answering<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
 
 /// One function of a seam as its caller imports it.
 pub struct Function {
@@ -161,15 +190,43 @@ pub struct Function {
     /// A cache for the callees: where each found the function last time (0: not yet). A callee uses one entry; variants
     /// of a context use neighbouring entries.
     pub resolved: [AtomicU64; 4],
+    digest: OnceLock<[u8; 32]>,
+    layout: OnceLock<Result<FunctionLayout, codec::Error>>,
 }
 
+impl Function {
+    pub fn new(callee: Callee, interface: InterfaceName, name: String, signature: ComponentFunc) -> Self {
+        let resolved = Default::default();
+        Self { callee, interface, name, signature, resolved, digest: OnceLock::new(), layout: OnceLock::new() }
+    }
+
+    /// The digest of its type, by which another host knows it.
+    pub fn digest(&self) -> &[u8; 32] {
+        self.digest.get_or_init(|| codec::digest(&self.signature))
+    }
+
+    /// By which its values are read and written as bytes.
+    ///
+    /// # Errors
+    /// When a value of its type cannot leave the host.
+    pub fn layout(&self) -> Result<&FunctionLayout, codec::Error> {
+        self.layout.get_or_init(|| FunctionLayout::of(&self.signature)).as_ref().map_err(Clone::clone)
+    }
+}
+
+/// As `Exchange::invoke` says.
+pub type Invoking<'a> = Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send + 'a>>;
+
 /// The arguments of one call and the storage for its results, in the form that the caller's side uses.
-pub trait Exchange {
+pub trait Exchange: Send {
     /// Calls `func`, which has the function's signature, on an instance in this process.
     ///
     /// # Errors
     /// When the callee trapped, or its results are not valid values; its store must not be used again.
     fn invoke(&mut self, func: &Func, store: &mut Store<Guest>) -> wasmtime::Result<()>;
+
+    /// Like `invoke`, on an instance that is linked asynchronously.
+    fn invoke_async<'a>(&'a mut self, func: &'a Func, store: &'a mut Store<Guest>) -> Invoking<'a>;
 
     /// The arguments of this call of `function` as values, to keep them or to send them to another process.
     ///
@@ -186,6 +243,18 @@ pub trait Exchange {
     /// # Errors
     /// When this exchange takes no values, or another number of them. A value of a wrong type traps the caller.
     fn answer(&mut self, results: Vec<Val>) -> wasmtime::Result<()>;
+
+    /// Appends the arguments of this call of `function` to `out`, as `codec` writes them.
+    ///
+    /// # Errors
+    /// When they are too large.
+    fn encode(&self, function: &Function, out: &mut Vec<u8>) -> wasmtime::Result<()>;
+
+    /// Sets the results of `function` from what `codec` wrote.
+    ///
+    /// # Errors
+    /// When `bytes` are not the results of this function.
+    fn decode(&mut self, function: &Function, bytes: &[u8]) -> wasmtime::Result<()>;
 
     /// The results as values, after the call.
     ///
@@ -205,6 +274,10 @@ impl Exchange for Values<'_> {
         func.call(store, self.params, self.results)
     }
 
+    fn invoke_async<'a>(&'a mut self, func: &'a Func, store: &'a mut Store<Guest>) -> Invoking<'a> {
+        Box::pin(func.call_async(store, self.params, self.results))
+    }
+
     fn params(&self, _: &Function) -> wasmtime::Result<Vec<Val>> {
         Ok(self.params.to_vec())
     }
@@ -219,6 +292,16 @@ impl Exchange for Values<'_> {
         }
         self.results.clone_from_slice(&results);
         Ok(())
+    }
+
+    fn encode(&self, function: &Function, out: &mut Vec<u8>) -> wasmtime::Result<()> {
+        let types: Vec<Type> = function.signature.params().map(|(_, ty)| ty).collect();
+        Ok(codec::encode(self.params, &types, out)?)
+    }
+
+    fn decode(&mut self, function: &Function, bytes: &[u8]) -> wasmtime::Result<()> {
+        let types: Vec<Type> = function.signature.results().collect();
+        self.answer(codec::decode(bytes, &types)?)
     }
 
     fn results(&self, _: &Function) -> wasmtime::Result<Vec<Val>> {

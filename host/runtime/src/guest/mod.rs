@@ -84,6 +84,12 @@ impl Guest {
         self.moving.as_ref().map_or(self.deadline, |moving| moving.get())
     }
 
+    /// Whether the other host from which the request came does not wait for it any more.
+    pub fn is_cancelled(&self) -> bool {
+        let cancel = self.callees.as_ref().and_then(dispatch::DispatchTable::cancel);
+        cancel.is_some_and(|cancel| cancel.is_given())
+    }
+
     /// The call that the instance serves now, with the time that it has left.
     pub fn call(&self) -> Option<Call> {
         self.call.map(|mut call| {

@@ -106,6 +106,11 @@ impl Places {
         self.give_away(Wait::Saga)
     }
 
+    /// Before the call waits for a callee on another host. Its bulkheads bound how many calls do.
+    pub fn away_for_callee(&self) -> Option<Away<'_>> {
+        self.give_away(Wait::Callee)
+    }
+
     fn give_away(&self, wait: Wait) -> Option<Away<'_>> {
         let mut away = Away { places: self, wait, levels: 0 };
         for level in self.levels() {
@@ -126,34 +131,76 @@ impl Places {
     /// # Errors
     /// When too many calls wait for the callee already, or none leaves it in time.
     pub fn enter(&self, callee: Callee, deadline: impl FnOnce() -> Instant) -> Result<InCallee<'_>, NotEntered> {
-        let free = self.levels().take_while(|level| level.place.bulkheads().enter(callee)).count();
-        if self.levels().nth(free).is_some() {
-            self.levels().take(free).for_each(|level| level.place.bulkheads().leave(callee));
+        if !self.enter_at_once(callee) {
             self.wait_to_enter(callee, deadline())?;
         }
-        // They count for the callee now.
+        Ok(self.entered(callee))
+    }
+
+    /// Like `enter`, without holding a thread.
+    ///
+    /// # Errors
+    /// As `enter`.
+    pub async fn enter_async(&self, callee: Callee, deadline: Instant) -> Result<InCallee<'_>, NotEntered> {
+        if !self.enter_at_once(callee) {
+            let always = self.has_written();
+            let _away = self.give_away(Wait::Callee);
+            let mut entering = Entering { callee, levels: Vec::new() };
+            for level in self.outermost_first() {
+                level.place.bulkheads().wait_to_enter_async(callee, deadline, always).await?;
+                entering.levels.push(level);
+            }
+            entering.levels.clear();
+        }
+        Ok(self.entered(callee))
+    }
+
+    /// Enters where there is room in every context that the request runs through, or nowhere.
+    fn enter_at_once(&self, callee: Callee) -> bool {
+        let free = self.levels().take_while(|level| level.place.bulkheads().enter(callee)).count();
+        let entered = self.levels().nth(free).is_none();
+        if !entered {
+            self.levels().take(free).for_each(|level| level.place.bulkheads().leave(callee));
+        }
+        entered
+    }
+
+    fn entered(&self, callee: Callee) -> InCallee<'_> {
+        // The places of the contexts above count for the callee now.
         self.above().for_each(|bulkheads| bulkheads.leave(self.callee));
-        Ok(InCallee { places: self, callee })
+        InCallee { places: self, callee }
     }
 
     #[cold]
     fn wait_to_enter(&self, callee: Callee, deadline: Instant) -> Result<(), NotEntered> {
         let always = self.has_written();
         let _away = self.give_away(Wait::Callee);
-        self.enter_all(callee, deadline, always)
+        let mut entering = Entering { callee, levels: Vec::new() };
+        for level in self.outermost_first() {
+            level.place.bulkheads().wait_to_enter(callee, deadline, always)?;
+            entering.levels.push(level);
+        }
+        entering.levels.clear();
+        Ok(())
     }
 
-    /// The outermost bulkhead first. All requests enter in this order, which is that of the imports, so they do not
-    /// wait for each other in a circle.
-    fn enter_all(&self, callee: Callee, deadline: Instant, always: bool) -> Result<(), NotEntered> {
-        if let Some(outer) = &self.outer {
-            outer.enter_all(callee, deadline, always)?;
-        }
-        let entered = self.place.bulkheads().wait_to_enter(callee, deadline, always);
-        if entered.is_err() {
-            self.above().for_each(|bulkheads| bulkheads.leave(callee));
-        }
-        entered
+    /// All requests enter in this order, which is that of the imports, so they do not wait for each other in a circle.
+    fn outermost_first(&self) -> impl Iterator<Item = &Self> {
+        let levels: Vec<_> = self.levels().collect();
+        levels.into_iter().rev()
+    }
+}
+
+/// The levels in which a request has entered a callee, until it has entered it in all of them: if that fails, or the
+/// request ends, it leaves.
+struct Entering<'p> {
+    callee: Callee,
+    levels: Vec<&'p Places>,
+}
+
+impl Drop for Entering<'_> {
+    fn drop(&mut self) {
+        self.levels.iter().for_each(|level| level.place.bulkheads().leave(self.callee));
     }
 }
 

@@ -4,7 +4,7 @@ use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use super::publication;
-use super::seam_call::{Carry, link_function};
+use super::seam_call::{Carry, link_function, link_function_async};
 use super::wiring::Wiring;
 use crate::component::{Component, WASI_PACKAGES};
 use crate::guest::admission::FunctionId;
@@ -40,14 +40,16 @@ pub(super) fn linker(
         let mut instance = linker.instance(&name)?;
         for (function, signature) in &import.functions {
             let id = FunctionId::new(&import.name.path, function);
-            let function = Function {
-                callee: Callee { context: provider.callee, function: Some(id) },
-                interface: import.name.clone(),
-                name: function.clone(),
-                signature: signature.clone(),
-                resolved: Default::default(),
-            };
-            link_function(&mut instance, function, carry)?;
+            let function = Function::new(
+                Callee { context: provider.callee, function: Some(id) },
+                import.name.clone(),
+                function.clone(),
+                signature.clone(),
+            );
+            match provider.suspends {
+                true => link_function_async(&mut instance, function, carry)?,
+                false => link_function(&mut instance, function, carry)?,
+            }
         }
     }
     Ok(linker)

@@ -17,5 +17,5 @@ mod wiring;
 pub use plan::plan;
 pub(crate) use saga_rules::problems as saga_problems;
 pub(crate) use seam_call::Carry;
-pub(crate) use wire::{Wired, is_asynchronous, waits, wire, wire_one};
+pub(crate) use wire::{Wired, serves_wasi_http, waits, wire, wire_one};
 pub use wiring::Wiring;

@@ -73,7 +73,12 @@ pub fn plan(contexts: &[(&ContextSettings, &Component)]) -> Result<Vec<Wiring>, 
         problems.extend(variant_check::problems(contexts, context, component));
         problems.extend(subscription::problems(contexts, context, component));
     }
-    if let Some(cycle) = cycle::find_cycle(&variant_check::callees(contexts, &wirings)) {
+    let callees = variant_check::callees(contexts, &wirings);
+    let suspends = suspends(contexts, &callees);
+    for provider in wirings.iter_mut().flat_map(Wiring::values_mut) {
+        provider.suspends = suspends.get(usize::from(provider.callee)).copied().unwrap_or_default();
+    }
+    if let Some(cycle) = cycle::find_cycle(&callees) {
         let names: Vec<_> =
             cycle.iter().filter_map(|at| contexts.get(usize::from(*at))).map(|c| c.0.name.as_str()).collect();
         if let Some((first, _)) = cycle.first().and_then(|at| contexts.get(usize::from(*at))) {
@@ -87,6 +92,28 @@ pub fn plan(contexts: &[(&ContextSettings, &Component)]) -> Result<Vec<Wiring>, 
         }
     }
     if problems.is_empty() { Ok(wirings) } else { Err(problems) }
+}
+
+/// For each context, whether a call of it may wait for another host; for one with variants, whether a call of any of
+/// them may.
+fn suspends(contexts: &[(&ContextSettings, &Component)], callees: &[Vec<ContextIndex>]) -> Vec<bool> {
+    let mut suspends: Vec<bool> = contexts.iter().map(|(context, _)| context.at.is_some()).collect();
+    loop {
+        let any = |found: &[bool], of: &[ContextIndex]| of.iter().any(|at| found.get(usize::from(*at)) == Some(&true));
+        let mut next: Vec<bool> =
+            callees.iter().zip(&suspends).map(|(callees, before)| *before || any(&suspends, callees)).collect();
+        for (at, (context, _)) in contexts.iter().enumerate() {
+            let main = context.name.variant().map(|(main, _)| main);
+            let main = contexts.iter().position(|(other, _)| Some(other.name.as_str()) == main);
+            if let (Some(true), Some(main)) = (next.get(at).copied(), main.and_then(|main| next.get_mut(main))) {
+                *main = true;
+            }
+        }
+        if next == suspends {
+            return suspends;
+        }
+        suspends = next;
+    }
 }
 
 /// Why the manifest does not let `caller` import `name`: another version is listed, a similar name is, or none.
@@ -144,7 +171,7 @@ fn provider(
             if let (true, Some((at, _))) = (problems.is_empty(), absent.clone().find(named).or(absent.clone().next()))
                 && let Ok(callee) = ContextIndex::try_from(at)
             {
-                return Ok(Provider { callee });
+                return Ok(Provider { callee, suspends: false });
             }
             let exported = exporting(&|_| true);
             let near = nearest(&name.path, exported.iter().map(|(_, _, e)| e.name.path.as_str()));
@@ -175,7 +202,7 @@ fn provider(
                 }
             }
             if let (true, Ok(callee)) = (problems.is_empty(), ContextIndex::try_from(*at)) {
-                return Ok(Provider { callee });
+                return Ok(Provider { callee, suspends: false });
             }
         }
         several => {

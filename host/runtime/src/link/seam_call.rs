@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use seam_store::ids::Trace;
 use wasmtime::component::types::Type;
 use wasmtime::component::{Func, LinkerInstance, Val};
-use wasmtime::{Store, StoreContextMut};
+use wasmtime::{AsContextMut, Store, StoreContextMut};
 
 use crate::abi_copy;
 use crate::call::{Call, Failure, RefusalReason};
 use crate::guest::bulkhead::NotEntered;
-use crate::guest::dispatch::{DispatchTable, Exchange, Function, Values};
+use crate::guest::dispatch::{DispatchTable, Exchange, Function, Invoking, Values};
 use crate::guest::notes::{Notes, OutgoingCall};
 use crate::guest::places::InCallee;
 use crate::guest::{Guest, store};
@@ -54,6 +54,40 @@ pub(super) fn link_function(
     })
 }
 
+/// Like `link_function`, for a callee that calls other hosts, directly or through others: a caller that waits for it
+/// holds no thread. The caller must be linked asynchronously.
+pub(super) fn link_function_async(
+    instance: &mut LinkerInstance<'_, Guest>,
+    function: Function,
+    carry: Carry,
+) -> wasmtime::Result<()> {
+    let name = function.name.clone();
+    let signature = function.signature.clone();
+    let function = Arc::new(function);
+    if carry == Carry::Bytes && abi_copy::supports(&signature) {
+        return abi_copy::link_async(instance, &name, &signature, move |cx, args| {
+            let function = function.clone();
+            Box::pin(async move {
+                let mut exchange = Bytes { args, reply: None };
+                match dispatch_async(cx, &function, &mut exchange).await? {
+                    Ok(()) => exchange.reply.ok_or_else(|| wasmtime::format_err!("`{}` left no reply", function.name)),
+                    Err(failure) => Ok(abi_copy::Reply::unavailable(failure.for_caller())),
+                }
+            })
+        });
+    }
+    instance.func_new_async(&name, move |cx, _ty, params, results| {
+        let function = function.clone();
+        Box::new(async move {
+            let outcome = dispatch_async(cx, &function, &mut Values { params, results }).await?;
+            if let (Err(failure), Some(result)) = (outcome, results.first_mut()) {
+                *result = abi_copy::values::unavailable(&failure.for_caller());
+            }
+            Ok(())
+        })
+    })
+}
+
 /// An exchange that copies the values from memory to memory without reading them.
 struct Bytes<'a> {
     args: abi_copy::Args<'a, Guest>,
@@ -64,6 +98,13 @@ impl Exchange for Bytes<'_> {
     fn invoke(&mut self, func: &Func, store: &mut Store<Guest>) -> wasmtime::Result<()> {
         self.reply = Some(self.args.invoke(func, store)?);
         Ok(())
+    }
+
+    fn invoke_async<'a>(&'a mut self, func: &'a Func, store: &'a mut Store<Guest>) -> Invoking<'a> {
+        Box::pin(async move {
+            self.reply = Some(self.args.invoke_async(func, store.as_context_mut()).await?);
+            Ok(())
+        })
     }
 
     fn params(&self, function: &Function) -> wasmtime::Result<Vec<Val>> {
@@ -78,6 +119,15 @@ impl Exchange for Bytes<'_> {
 
     fn answer(&mut self, _: Vec<Val>) -> wasmtime::Result<()> {
         wasmtime::bail!("this call is carried as bytes and takes no values")
+    }
+
+    fn encode(&self, function: &Function, out: &mut Vec<u8>) -> wasmtime::Result<()> {
+        Ok(self.args.encode(function.layout()?, out)?)
+    }
+
+    fn decode(&mut self, function: &Function, bytes: &[u8]) -> wasmtime::Result<()> {
+        self.reply = Some(abi_copy::Reply::decode(function.layout()?, bytes)?);
+        Ok(())
     }
 
     fn results(&self, function: &Function) -> wasmtime::Result<Vec<Val>> {
@@ -95,6 +145,48 @@ fn dispatch(
     exchange: &mut dyn Exchange,
 ) -> wasmtime::Result<Result<(), Failure>> {
     let guest = cx.data();
+    let (call, callees) = match may_call(guest, function)? {
+        Ok(may) => may,
+        Err(failure) => return Ok(Err(failure)),
+    };
+    let started = guest.notes.is_some().then(Instant::now);
+    let outcome = match (callees.get(usize::from(function.callee.context)), enter(call, callees, function)) {
+        (Some(callee), Ok(_in_callee)) => callee.call(call, callees, function, exchange),
+        (None, _) => Err(not_loaded(function)),
+        (_, Err(not_entered)) => Err(refused(guest, call.trace, function, not_entered)),
+    };
+    note(&mut cx, function, exchange, &outcome, started);
+    Ok(outcome)
+}
+
+/// Like `dispatch`, without holding a thread while the callee waits for another host.
+async fn dispatch_async(
+    mut cx: StoreContextMut<'_, Guest>,
+    function: &Function,
+    exchange: &mut dyn Exchange,
+) -> wasmtime::Result<Result<(), Failure>> {
+    let guest = cx.data();
+    let (call, callees) = match may_call(guest, function)? {
+        Ok((call, callees)) => (call, callees.clone()),
+        Err(failure) => return Ok(Err(failure)),
+    };
+    let started = guest.notes.is_some().then(Instant::now);
+    let outcome = match callees.get(usize::from(function.callee.context)) {
+        Some(callee) => match enter_async(call, &callees, function).await {
+            Ok(_in_callee) => callee.call_async(call, &callees, function, exchange).await,
+            Err(not_entered) => Err(refused(cx.data(), call.trace, function, not_entered)),
+        },
+        None => Err(not_loaded(function)),
+    };
+    note(&mut cx, function, exchange, &outcome, started);
+    Ok(outcome)
+}
+
+/// The guest's call, if it may call another context now.
+///
+/// # Errors
+/// When it serves no call: it is starting.
+fn may_call<'g>(guest: &'g Guest, function: &Function) -> wasmtime::Result<Result<(Call, &'g DispatchTable), Failure>> {
     let (Some(call), Some(callees)) = (guest.call(), &guest.callees) else {
         wasmtime::bail!("`{}.{}` was called during the start of the component", function.interface, function.name);
     };
@@ -105,24 +197,43 @@ fn dispatch(
     if guest.store.as_ref().is_some_and(store::Session::in_transaction) {
         return Ok(Err(transaction_open(guest, call.trace, function)));
     }
-    let started = guest.notes.is_some().then(Instant::now);
-    let outcome = match (callees.get(usize::from(function.callee.context)), enter(call, callees, function)) {
-        (Some(callee), Ok(_in_callee)) => callee.call(call, callees, function, exchange),
-        (None, _) => {
-            Err(Failure::Absent { context: function.interface.to_string(), reason: "it is not loaded".into() })
-        }
-        (_, Err(not_entered)) => Err(refused(guest, call.trace, function, not_entered)),
-    };
+    Ok(Ok((call, callees)))
+}
+
+#[cold]
+fn not_loaded(function: &Function) -> Failure {
+    Failure::Absent { context: function.interface.to_string(), reason: "it is not loaded".into() }
+}
+
+/// Notes the call if this call of the guest is recorded.
+fn note(
+    cx: &mut StoreContextMut<'_, Guest>,
+    function: &Function,
+    exchange: &dyn Exchange,
+    outcome: &Result<(), Failure>,
+    started: Option<Instant>,
+) {
     if let (Some(started), Some(notes)) = (started, cx.data_mut().notes.as_mut()) {
-        record_call(notes, function, exchange, &outcome, started.elapsed());
+        record_call(notes, function, exchange, outcome, started.elapsed());
     }
-    Ok(outcome)
 }
 
 /// Enters the callee, as `Places::enter`. A call that holds no place needs none to wait in.
 fn enter<'c>(call: Call, callees: &'c DispatchTable, function: &Function) -> Result<Option<InCallee<'c>>, NotEntered> {
     let deadline = || call.callee_deadline(Instant::now());
     callees.places().map(|places| places.enter(function.callee, deadline)).transpose()
+}
+
+/// Like `enter`, without holding a thread.
+async fn enter_async<'c>(
+    call: Call,
+    callees: &'c DispatchTable,
+    function: &Function,
+) -> Result<Option<InCallee<'c>>, NotEntered> {
+    match callees.places() {
+        Some(places) => places.enter_async(function.callee, call.callee_deadline(Instant::now())).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// The callee has its share of the caller's places, and the caller keeps the others for calls to other contexts.

@@ -18,6 +18,8 @@ pub(crate) struct Wired {
     pub pre: InstancePre<Guest>,
     /// How many contexts the system has, variants included.
     pub contexts: usize,
+    /// Whether it is linked asynchronously: it serves `wasi:http`, or a call of it may wait for another host.
+    pub asynchronous: bool,
 }
 
 impl Wired {
@@ -33,10 +35,11 @@ impl Wired {
         carry: Carry,
     ) -> Result<Self, ContextProblem> {
         let component = &spec.component;
-        let linked = linker(engine, component, &spec.settings.publishes, &wiring, is_asynchronous(component), carry)
+        let asynchronous = serves_wasi_http(component) || wiring.values().any(|provider| provider.suspends);
+        let linked = linker(engine, component, &spec.settings.publishes, &wiring, asynchronous, carry)
             .and_then(|linker| linker.instantiate_pre(&component.code));
         match linked {
-            Ok(pre) => Ok(Self { spec, wiring, pre, contexts }),
+            Ok(pre) => Ok(Self { spec, wiring, pre, contexts, asynchronous }),
             Err(error) => Err(ContextProblem {
                 context: spec.settings.name.clone(),
                 part: "component".into(),
@@ -47,8 +50,8 @@ impl Wired {
     }
 }
 
-/// Whether the component is linked asynchronously: when `wasi:http` is the only HTTP interface that it serves.
-pub(crate) fn is_asynchronous(component: &Component) -> bool {
+/// Whether `wasi:http` is the only HTTP interface that the component serves.
+pub(crate) fn serves_wasi_http(component: &Component) -> bool {
     let exports = |path: &str| component.exports.iter().any(|e| e.name.path == path);
     exports(WASI_HTTP) && !exports(HTTP_HANDLER)
 }

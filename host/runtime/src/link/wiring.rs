@@ -10,4 +10,6 @@ pub type Wiring = BTreeMap<String, Provider>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provider {
     pub callee: ContextIndex,
+    /// Whether a call of it may wait for another host: it lives there, or calls a context that does.
+    pub suspends: bool,
 }

@@ -4,14 +4,20 @@
 //! arguments and results are bytes in the form that `codec` defines.
 //! Not here: connections and who may use them (the crate `seam`, `remote`).
 
+mod callee;
+
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use seam_store::ids::{ContextName, Trace};
 
 use crate::call::Failure;
+use crate::guest::cut_off::CutOff;
 use crate::interface_name::InterfaceName;
+
+pub(crate) use callee::RemoteCallee;
 
 /// What travels with the arguments of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,11 +45,13 @@ pub struct Head {
 /// The results of a call, or why there are none.
 pub type Carried = Result<Bytes, Failure>;
 
+pub type Carrying = Pin<Box<dyn Future<Output = Carried> + Send>>;
+
 /// Carries calls to the hosts on which other contexts live.
 pub trait Carrier: Send + Sync {
     /// Has the call answered where its context lives, within `head.remaining`. Dropping the future cancels the call
     /// there.
-    fn carry(&self, head: Head, arguments: Bytes) -> Pin<Box<dyn Future<Output = Carried> + Send>>;
+    fn carry(&self, head: Head, arguments: Bytes) -> Carrying;
 
     /// Whether the host of this context cannot be reached now.
     fn is_down(&self, context: &ContextName) -> bool;
@@ -51,7 +59,7 @@ pub trait Carrier: Send + Sync {
 
 /// Answers the calls of other hosts.
 pub trait Answers: Send + Sync {
-    /// Performs the call on this thread, which must be one of the runtime's workers, and ends it early when the caller
-    /// has gone away: when `cancelled` is true.
-    fn answer(&self, head: Head, arguments: &[u8], cancelled: &std::sync::atomic::AtomicBool) -> Carried;
+    /// Performs the call, on a worker of the runtime. It ends early once `cancel` is given: the caller has gone away.
+    /// Do not drop the future before its end: what the call has committed could not be told from what it has not.
+    fn answer(self: Arc<Self>, head: Head, arguments: Bytes, cancel: Arc<CutOff>) -> Carrying;
 }

@@ -24,7 +24,7 @@ pub use stored_shares::StoredShares;
 
 use self::shadow::Shadow;
 use crate::call::{Affinity, Call, Failure, spread};
-use crate::guest::dispatch::{Dispatch, DispatchTable, Exchange, Function};
+use crate::guest::dispatch::{Answering, Dispatch, DispatchTable, Exchange, Function};
 use crate::run::Generation;
 use crate::run::metrics::VariantMetrics;
 
@@ -90,6 +90,28 @@ impl Route {
         &self.main
     }
 
+    /// Counts a call that `chosen` has answered, and has the shadow called beside it.
+    #[expect(clippy::too_many_arguments, reason = "all that a call is made of")]
+    fn answered(
+        &self,
+        chosen: &Member,
+        started: Instant,
+        outcome: &Result<(), Failure>,
+        call: &Call,
+        callees: &DispatchTable,
+        function: &Function,
+        exchange: &dyn Exchange,
+    ) {
+        chosen.metrics.calls.record(started.elapsed(), outcome.as_ref().err());
+        if let Some(shadow) = &self.shadow
+            && outcome.is_ok()
+            && shadow.generation.index != chosen.generation.index
+            && shadow.readiness.is_ready()
+        {
+            shadow.follow(call, callees, function, exchange);
+        }
+    }
+
     /// Whether several variants have a share, so that it matters which visitor a request comes from.
     pub fn is_split(&self) -> bool {
         self.members().filter(|member| member.weight > 0).count() > 1
@@ -123,14 +145,23 @@ impl Dispatch for Route {
         let chosen = self.pick(&call.affinity);
         let started = Instant::now();
         let outcome = chosen.generation.call(call, callees, function, exchange);
-        chosen.metrics.calls.record(started.elapsed(), outcome.as_ref().err());
-        if let Some(shadow) = &self.shadow
-            && outcome.is_ok()
-            && shadow.generation.index != chosen.generation.index
-            && shadow.readiness.is_ready()
-        {
-            shadow.follow(&call, callees, function, exchange);
-        }
+        self.answered(chosen, started, &outcome, &call, callees, function, exchange);
         outcome
+    }
+
+    fn call_async<'a>(
+        &'a self,
+        call: Call,
+        callees: &'a DispatchTable,
+        function: &'a Function,
+        exchange: &'a mut dyn Exchange,
+    ) -> Answering<'a> {
+        Box::pin(async move {
+            let chosen = self.pick(&call.affinity);
+            let started = Instant::now();
+            let outcome = chosen.generation.call_async(call, callees, function, exchange).await;
+            self.answered(chosen, started, &outcome, &call, callees, function, exchange);
+            outcome
+        })
     }
 }

@@ -88,13 +88,12 @@ impl Shadow {
             waiting.leave(bytes);
             return self.counts.failed.inc();
         };
-        let function = Function {
-            callee: Callee::without_function(self.generation.index),
-            interface: function.interface.clone(),
-            name: function.name.clone(),
-            signature: function.signature.clone(),
-            resolved: Default::default(),
-        };
+        let function = Function::new(
+            Callee::without_function(self.generation.index),
+            function.interface.clone(),
+            function.name.clone(),
+            function.signature.clone(),
+        );
         let mut affinity = call.affinity;
         affinity.shadow = true;
         self.queue.send(Job {

@@ -29,7 +29,9 @@ pub(crate) struct Blueprint {
     pub saga_steps: Option<SagaSteps>,
     pub mend: Option<ComponentExportIndex>,
     pub health: Option<ComponentExportIndex>,
-    /// Linked against asynchronous host functions: it serves `wasi:http` and nothing else.
+    /// It answers HTTP by `wasi:http` alone.
+    pub serves_wasi_http: bool,
+    /// Linked against asynchronous host functions: it serves `wasi:http`, or its calls may wait for another host.
     pub asynchronous: bool,
     /// Linked against host functions that wait on the calling thread: WASI's streams and polls.
     pub waits: bool,

@@ -131,11 +131,10 @@ impl Handlers for Exports<'_> {
 impl Exports<'_> {
     /// The inner error is that of the handler.
     fn call(&mut self, export: usize, params: &[Val]) -> wasmtime::Result<Result<(), String>> {
-        let function = self.instance.functions.get(export).copied().ok_or_else(missing)?;
         // For each event, as for each call.
         self.instance.store.set_hostcall_fuel(limits::HOST_CALL_BYTES_MAX);
         let mut results = [Val::Bool(false)];
-        function.call(&mut self.instance.store, params, &mut results)?;
+        self.instance.call_values(export, params, &mut results)?;
         Ok(match &results {
             [Val::Result(Ok(_))] => Ok(()),
             [other] => Err(reason(other)),

@@ -3,6 +3,8 @@
 mod dispatch;
 mod failures;
 mod invariants;
+mod requests;
+mod running;
 mod sagas;
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,7 +13,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use seam_store::blocking;
 use seam_store::clock::Clock;
 use seam_store::ids::ContextName;
 use seam_store::{Database, Migration};
@@ -21,13 +22,12 @@ use super::call_stats::{CallCounts, CallStats};
 use super::instance::Instance;
 use super::metrics::CallMetrics;
 use super::pool::{NotAdmitted, Pool};
-use super::recorder::{Noted, Recorder};
+use super::recorder::Recorder;
 use super::trap::TrapReport;
-use crate::buffered_http;
 use crate::call::{Call, ContextIndex, Failure, RefusalReason};
 use crate::component::{Component, ContextProblem, ContextSpec, InterfaceName};
 use crate::guest::attempts::Attempts;
-use crate::guest::bulkhead::{Bulkheads, Callee, CalleeLoad};
+use crate::guest::bulkhead::{Bulkheads, CalleeLoad};
 use crate::guest::dispatch::DispatchTable;
 use crate::guest::migrations::MigrationRecord;
 use crate::guest::places::Place as _;
@@ -104,7 +104,7 @@ impl Generation {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let limits = &spec.settings.limits;
         let bulkheads = Bulkheads::new(limits.per_callee(), limits.queue, contexts);
-        let serves_http = blueprint.http_handler.is_some() || blueprint.asynchronous;
+        let serves_http = blueprint.http_handler.is_some() || blueprint.serves_wasi_http;
         let one_function = blueprint.exports.len() == 1 && !serves_http;
         let pool = Pool::new(limits.concurrency, limits.queue, bulkheads).of_one_function(one_function);
         let (call_stats, tolerated_schema) = (CallStats::default(), AtomicU32::new(0));
@@ -137,20 +137,13 @@ impl Generation {
             let remedy = "see the log; then rebuild the component".to_owned();
             ContextProblem::of(&self.spec.settings.name, format!("{what}: {}", self.reason(e)), remedy)
         };
-        let started = if self.blueprint.asynchronous {
-            blocking::block_on(Instance::start_async(&self.blueprint))
-        } else {
-            Instance::start(&self.blueprint)
-        };
-        let mut instance = started.map_err(|e| problem("does not start", &e))?;
+        let mut instance = Instance::start(&self.blueprint).map_err(|e| problem("does not start", &e))?;
         self.read_sagas(&mut instance)?;
         let Some(index) = &self.blueprint.migrations else { return Ok(Vec::new()) };
         instance.store.set_epoch_deadline(1);
         instance
-            .instance
-            .get_typed_func::<(), (Vec<MigrationRecord>,)>(&mut instance.store, index)
-            .and_then(|all| all.call(&mut instance.store, ()))
-            .map(|(migrations,)| migrations.into_iter().map(Migration::from).collect())
+            .call(index, ())
+            .map(|(migrations,): (Vec<MigrationRecord>,)| migrations.into_iter().map(Migration::from).collect())
             .map_err(|e| problem("does not list its migrations", &e))
     }
 
@@ -183,7 +176,7 @@ impl Generation {
     #[cold]
     pub fn absence(&self) -> Failure {
         let reason = match self.lives_elsewhere() {
-            Some(host) => format!("it lives on host `{host}`, and this host cannot call it there"),
+            Some(host) => format!("it lives on host `{host}`, not on this one"),
             None => "it is out of service; `seam contexts` shows why".to_owned(),
         };
         Failure::Absent { context: self.blueprint.context.to_string(), reason }
@@ -230,7 +223,7 @@ impl Generation {
     }
 
     pub fn serves(&self) -> Serves {
-        match (&self.blueprint.http_handler, self.blueprint.asynchronous) {
+        match (&self.blueprint.http_handler, self.blueprint.serves_wasi_http) {
             (Some(_), _) => Serves::BufferedHttp,
             (None, true) => Serves::WasiHttp,
             (None, false) => Serves::Nothing,
@@ -294,69 +287,6 @@ impl Generation {
         self.blueprint.grants.cut_off.give();
     }
 
-    pub(crate) fn handle(
-        &self,
-        call: Call,
-        callees: &DispatchTable,
-        request: buffered_http::Request,
-    ) -> Result<buffered_http::Response, Failure> {
-        let started = Instant::now();
-        let copy = self.recorder.takes(started).then(|| request.clone());
-        let mut noted = Noted::default();
-        let outcome = self.run(call, Callee::without_function(self.index), callees, started, |instance| {
-            let handler =
-                instance.http_handler.as_ref().ok_or_else(|| wasmtime::format_err!("it exports no http-handler"))?;
-            let (handler, sendable) = (*handler, |(response,): (buffered_http::Response,)| {
-                response.check_head().map_err(wasmtime::Error::msg)?;
-                Ok(response)
-            });
-            if copy.is_none() {
-                return handler.call(&mut instance.store, (request,)).and_then(sendable);
-            }
-            instance.noting(&mut noted, |store, _| handler.call(store, (request,)).and_then(sendable))
-        });
-        if outcome.as_ref().is_ok_and(|response| response.status >= 500) && !callees.store_fails() {
-            self.count_broken();
-            callees.retry_state().into_iter().for_each(|state| state.failed_in(self.id));
-        }
-        if let Some(request) = copy {
-            self.recorder.keep_request(request, &outcome, noted, started.elapsed());
-        }
-        outcome
-    }
-
-    /// Runs one call on an instance of its own: checks the call chain before it and counts its outcome after it. The
-    /// caller knows this context and the function as `called`; `started` is now.
-    pub(super) fn run<T>(
-        &self,
-        call: Call,
-        called: Callee,
-        callees: &DispatchTable,
-        started: Instant,
-        work: impl FnOnce(&mut Instance) -> wasmtime::Result<T>,
-    ) -> Result<T, Failure> {
-        let call = callees.retry_state().map_or(call, |state| state.within_timeout(self.id, call, started));
-        let counted = !call.bulk;
-        let mut from = started;
-        let outcome = self.run_uncounted(call, called, callees, &mut from, work);
-        let (ended, failure) = (Instant::now(), outcome.as_ref().err());
-        // What broke while a store did not work says nothing of the version.
-        let blamed = failure.filter(|_| !callees.store_fails());
-        if counted {
-            self.metrics.record(ended - started, failure);
-            self.call_stats.record(ended - from, blamed);
-        }
-        if blamed.is_none() {
-            return outcome;
-        }
-        if let (Err(Failure::Trapped { .. } | Failure::TimedOut { .. }), Some(state)) =
-            (&outcome, callees.retry_state())
-        {
-            state.failed_in(self.id);
-        }
-        outcome
-    }
-
     /// The calls of all versions before this one, since the host started.
     pub(crate) fn calls_before(&self) -> CallCounts {
         self.calls_before
@@ -373,41 +303,6 @@ impl Generation {
         self.call_stats.count_broken();
     }
 
-    /// Moves `from` to the time when the guest starts to work: the start of an instance does not count against the
-    /// version.
-    fn run_uncounted<T>(
-        &self,
-        call: Call,
-        called: Callee,
-        callees: &DispatchTable,
-        from: &mut Instant,
-        work: impl FnOnce(&mut Instance) -> wasmtime::Result<T>,
-    ) -> Result<T, Failure> {
-        let call = self.admit(call, *from)?;
-        if callees.joint().is_some_and(|joint| !joint.lets_in(&self.blueprint.context)) {
-            return Err(self.not_a_part(&call));
-        }
-        let permit = self.pool.acquire(called.function, call.deadline);
-        let (_permit, idle) = permit.map_err(|refused| self.not_admitted(refused))?;
-        let mut instance = match idle {
-            Some(instance) => instance,
-            None => {
-                let started = self.run_guest_code(|| Instance::start(&self.blueprint));
-                *from = Instant::now();
-                started.map_err(|error| self.failure(&call, &error, "start"))?
-            }
-        };
-        instance.begin(call, callees.entered(self.pool.clone(), called));
-        match self.run_guest_code(|| work(&mut instance)) {
-            Ok(value) => {
-                self.end(&call, instance);
-                Ok(value)
-            }
-            // The instance is dropped, and its open transaction with it.
-            Err(error) => Err(self.failure_of(&call, &error, &instance)),
-        }
-    }
-
     /// What it wrote would not be undone with the transaction that the caller is in.
     #[cold]
     fn not_a_part(&self, call: &Call) -> Failure {
@@ -418,12 +313,6 @@ impl Generation {
              does not name this context"
         );
         Failure::Refused { context, reason }
-    }
-
-    /// Runs guest code on this thread. When the guest may wait in the host, the runtime's other tasks move to another
-    /// thread first.
-    fn run_guest_code<T>(&self, work: impl FnOnce() -> T) -> T {
-        if self.blueprint.waits { blocking::block_in_place(work) } else { work() }
     }
 
     /// The call as this context gets it: one step deeper in the chain, and with no more time than the context's

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use seam_store::blocking;
-use wasmtime::component::{Func, ResourceTable, TypedFunc};
+use wasmtime::component::{ComponentExportIndex, ComponentNamedList, Func, Lift, Lower, ResourceTable, TypedFunc, Val};
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi_http::WasiHttpCtx;
 
@@ -26,17 +26,22 @@ pub struct Instance {
     /// In the order of the generation's `exports`.
     pub(crate) functions: Vec<Func>,
     pub(crate) http_handler: Option<TypedFunc<(buffered_http::Request,), (buffered_http::Response,)>>,
+    /// Linked asynchronously.
+    pub(crate) asynchronous: bool,
 }
 
 impl Instance {
     /// Instantiates the component: its start functions run now, with nothing but time and memory.
     pub(crate) fn start(blueprint: &Blueprint) -> wasmtime::Result<Box<Self>> {
+        if blueprint.asynchronous {
+            return blocking::block_on(Self::start_async(blueprint));
+        }
         let mut store = new_store(blueprint);
         let instance = blueprint.pre.instantiate(&mut store)?;
         Self::ready(blueprint, store, instance)
     }
 
-    /// Like `start`, for a component that is linked asynchronously.
+    /// Like `start`, for a component that is linked asynchronously, and without holding a thread.
     pub(crate) async fn start_async(blueprint: &Blueprint) -> wasmtime::Result<Box<Self>> {
         let mut store = new_store(blueprint);
         let instance = blueprint.pre.instantiate_async(&mut store).await?;
@@ -58,7 +63,36 @@ impl Instance {
             Some(index) => Some(instance.get_typed_func(&mut store, index)?),
             None => None,
         };
-        Ok(Box::new(Self { store, instance, functions, http_handler }))
+        Ok(Box::new(Self { store, instance, functions, http_handler, asynchronous: blueprint.asynchronous }))
+    }
+
+    /// Calls the export at `index` on this thread, which waits while the guest waits for another host.
+    ///
+    /// # Errors
+    /// When the export has other types, and as for every call.
+    pub(crate) fn call<P, R>(&mut self, index: &ComponentExportIndex, params: P) -> wasmtime::Result<R>
+    where
+        P: ComponentNamedList + Lower + Send + Sync,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        let function = self.instance.get_typed_func::<P, R>(&mut self.store, index)?;
+        match self.asynchronous {
+            true => blocking::block_on(function.call_async(&mut self.store, params)),
+            false => function.call(&mut self.store, params),
+        }
+    }
+
+    /// Calls `functions[at]` with values, as `call`.
+    ///
+    /// # Errors
+    /// When there is no such function, and as for every call.
+    pub(crate) fn call_values(&mut self, at: usize, params: &[Val], results: &mut [Val]) -> wasmtime::Result<()> {
+        let missing = || wasmtime::format_err!("no such function");
+        let function = *self.functions.get(at).ok_or_else(missing)?;
+        match self.asynchronous {
+            true => blocking::block_on(function.call_async(&mut self.store, params, results)),
+            false => function.call(&mut self.store, params, results),
+        }
     }
 
     /// Moves an idle instance to another generation of its component. Its memory and its resource table stay, because
@@ -88,21 +122,18 @@ impl Instance {
         self.store.set_hostcall_fuel(limits::HOST_CALL_BYTES_MAX);
     }
 
-    /// Runs `work` and notes in `noted` what it does in the host.
-    pub(crate) fn noting<T>(
-        &mut self,
-        noted: &mut Noted,
-        work: impl FnOnce(&mut Store<Guest>, &[Func]) -> wasmtime::Result<T>,
-    ) -> wasmtime::Result<T> {
+    /// From now on notes what the guest does in the host.
+    pub(crate) fn note(&mut self) {
         let guest = self.store.data_mut();
         guest.notes = Some(Box::default());
         guest.drew.store(false, Ordering::Relaxed);
-        let done = work(&mut self.store, &self.functions);
+    }
+
+    /// What was noted since `note`.
+    pub(crate) fn noted(&mut self) -> Noted {
         let guest = self.store.data_mut();
-        noted.notes = guest.notes.take();
-        noted.random = guest.drew.load(Ordering::Relaxed);
-        noted.wrote = guest.store.as_ref().is_some_and(store::Session::wrote);
-        done
+        let wrote = guest.store.as_ref().is_some_and(store::Session::wrote);
+        Noted { notes: guest.notes.take(), random: guest.drew.load(Ordering::Relaxed), wrote }
     }
 
     /// Ends the call. Returns whether it left a transaction open; that is rolled back now.
@@ -173,7 +204,7 @@ fn tick(mut cx: StoreContextMut<'_, Guest>) -> wasmtime::Result<UpdateDeadline> 
 
 fn in_time(cx: &StoreContextMut<'_, Guest>) -> wasmtime::Result<()> {
     let guest = cx.data();
-    match Instant::now() < guest.deadline() && !guest.cut_off.is_given() {
+    match Instant::now() < guest.deadline() && !guest.cut_off.is_given() && !guest.is_cancelled() {
         true => Ok(()),
         false => Err(OutOfTime.into()),
     }

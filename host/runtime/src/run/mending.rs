@@ -34,7 +34,7 @@ impl From<OutcomeCase> for Mended {
 impl Generation {
     /// Whether it exports `seam:host/reconciliation`, and can be called for it.
     pub fn mends(&self) -> bool {
-        self.blueprint.mend.is_some() && !self.blueprint.asynchronous
+        self.blueprint.mend.is_some() && !self.blueprint.serves_wasi_http
     }
 
     /// Asks the guest.
@@ -52,10 +52,7 @@ impl Generation {
             return Err(Failure::Absent { context: self.blueprint.context.to_string(), reason });
         };
         self.run(call, Callee::without_function(self.index), callees, Instant::now(), |instance| {
-            let mend = instance
-                .instance
-                .get_typed_func::<(&DisagreementRecord<'_>,), (OutcomeCase,)>(&mut instance.store, index)?;
-            let (outcome,) = mend.call(&mut instance.store, (found,))?;
+            let (outcome,): (OutcomeCase,) = instance.call(index, (found,))?;
             Ok(outcome.into())
         })
     }

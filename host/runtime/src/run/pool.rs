@@ -7,6 +7,7 @@
 //! A call that waits for the disk or for a callee is away (`guest::places`). It comes back without waiting, so more than
 //! `concurrency` calls may run for a while: by as many as were away at the same time.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -15,6 +16,7 @@ use seam_store::clock::Clock;
 use crate::guest::admission::{Admission, FunctionId};
 use crate::guest::bulkhead::Bulkheads;
 use crate::guest::places::{Place, Wait};
+use crate::guest::ticket::Ticket;
 
 /// `I` is the kind of instance.
 pub struct Pool<I> {
@@ -52,6 +54,16 @@ pub enum NotAdmitted {
     Full,
     /// No permit was released before the deadline.
     TimedOut,
+}
+
+type Entered<'a, I> = (Permit<'a, I>, Option<I>);
+
+/// A call in the queue. One whose request ends meanwhile leaves the queue.
+struct Waiting<'a, I> {
+    pool: &'a Pool<I>,
+    function: Option<FunctionId>,
+    ticket: Arc<Ticket>,
+    over: bool,
 }
 
 /// The right to run one call; released when it is dropped.
@@ -94,25 +106,43 @@ impl<I> Pool<I> {
     ///
     /// # Errors
     /// When the queue is full, or no permit is released before `deadline`.
-    pub fn acquire(
+    pub fn acquire(&self, function: Option<FunctionId>, deadline: Instant) -> Result<Entered<'_, I>, NotAdmitted> {
+        match self.queue_for(function)? {
+            Ok(entered) => Ok(entered),
+            Err(waiting) => {
+                let granted = waiting.ticket.wait(&self.clock, deadline);
+                waiting.end(granted)
+            }
+        }
+    }
+
+    /// Like `acquire`, by the system's clock and without holding a thread.
+    ///
+    /// # Errors
+    /// As `acquire`.
+    pub async fn acquire_async(
         &self,
         function: Option<FunctionId>,
         deadline: Instant,
-    ) -> Result<(Permit<'_, I>, Option<I>), NotAdmitted> {
-        let permit = |state: &mut State<I>| (Permit { pool: self, function }, state.pop_idle());
+    ) -> Result<Entered<'_, I>, NotAdmitted> {
+        match self.queue_for(function)? {
+            Ok(entered) => Ok(entered),
+            Err(waiting) => {
+                let granted = waiting.ticket.wait_async(deadline).await;
+                waiting.end(granted)
+            }
+        }
+    }
+
+    /// A permit if there is room, or a place in the queue.
+    fn queue_for(&self, function: Option<FunctionId>) -> Result<Result<Entered<'_, I>, Waiting<'_, I>>, NotAdmitted> {
         let mut state = self.state.lock();
         let counted = self.counted(function);
         if state.permits.enter(counted) {
-            return Ok(permit(&mut state));
+            return Ok(Ok((Permit { pool: self, function }, state.pop_idle())));
         }
         let ticket = state.permits.wait(counted, false).ok_or(NotAdmitted::Full)?;
-        drop(state);
-        let in_time = ticket.wait(&self.clock, deadline);
-        let mut state = self.state.lock();
-        if !in_time && state.permits.give_up(&ticket) {
-            return Err(NotAdmitted::TimedOut);
-        }
-        Ok(permit(&mut state))
+        Ok(Err(Waiting { pool: self, function, ticket, over: false }))
     }
 
     /// Takes back an instance whose call succeeded.
@@ -156,6 +186,25 @@ impl<I> Pool<I> {
             state.permits.waiting() as usize,
             state.idle.len(),
         )
+    }
+}
+
+impl<'a, I> Waiting<'a, I> {
+    fn end(mut self, granted: bool) -> Result<Entered<'a, I>, NotAdmitted> {
+        self.over = true;
+        let mut state = self.pool.state.lock();
+        if !granted && state.permits.give_up(&self.ticket) {
+            return Err(NotAdmitted::TimedOut);
+        }
+        Ok((Permit { pool: self.pool, function: self.function }, state.pop_idle()))
+    }
+}
+
+impl<I> Drop for Waiting<'_, I> {
+    fn drop(&mut self) {
+        if !self.over && !self.pool.state.lock().permits.give_up(&self.ticket) {
+            self.pool.release(self.function);
+        }
     }
 }
 

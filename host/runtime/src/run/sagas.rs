@@ -71,9 +71,7 @@ impl Generation {
         let steps = steps.ok_or_else(|| wasmtime::format_err!("it performs no sagas"))?;
         let index = if undo { &steps.undo } else { &steps.perform };
         session(instance)?.start_delivery();
-        let function =
-            instance.instance.get_typed_func::<(TaskRecord<'_>,), (OutcomeCase,)>(&mut instance.store, index)?;
-        let (outcome,) = function.call(&mut instance.store, (TaskRecord::from(task),))?;
+        let (outcome,): (OutcomeCase,) = instance.call(index, (TaskRecord::from(task),))?;
         match session(instance)?.end_event(true) {
             Ok(()) => Ok(Ok(outcome.into())),
             Err(Error::Constraint(why)) => {

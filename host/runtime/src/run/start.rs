@@ -14,7 +14,7 @@ use crate::component::{
 };
 use crate::guest::sagas::Sagas;
 use crate::guest::{logging, memory, two_phase, wasi, wasi_http};
-use crate::link::{Wired, is_asynchronous, waits};
+use crate::link::{Wired, serves_wasi_http, waits};
 use crate::settings::ContextSettings;
 
 /// The `number`-th version of the context at `index`. None of its code has run yet.
@@ -56,7 +56,8 @@ pub(crate) fn generation(
         saga_steps: saga_steps(index_of),
         mend: index_of(RECONCILIATION, "mend"),
         health: index_of(HEALTH, "check"),
-        asynchronous: is_asynchronous(component),
+        serves_wasi_http: serves_wasi_http(component),
+        asynchronous: wired.asynchronous,
         waits: waits(component),
         grants: grants(entry, database, &inherited),
     };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use seam_store::blocking;
 use seam_store::{SagaOutcome, SagaTask, Transaction};
 use wasmtime::component::Val;
 
@@ -83,6 +84,41 @@ impl Live {
         answer
     }
 
+    /// Like `handle`, for a context whose calls may wait for another host: without holding a thread.
+    ///
+    /// # Errors
+    /// As `handle`.
+    pub async fn handle_async(
+        self,
+        call: Call,
+        request: buffered_http::Request,
+    ) -> Result<buffered_http::Response, Failure> {
+        let started = Instant::now();
+        let answer = match &self.fallback {
+            None => self.generation.handle_async(self.with_affinity(call), &self.callees, request).await,
+            Some(fallback) => {
+                let (retry_state, callees) = self.watched(fallback);
+                let first = self.generation.handle_async(self.with_affinity(call), &callees, request.clone()).await;
+                match self.again(&retry_state, call, started) {
+                    None => first,
+                    // The version before may be linked otherwise.
+                    Some(again) => {
+                        blocking::block_in_place(|| fallback.generation.handle(again, &fallback.callees, request))
+                    }
+                }
+            }
+        };
+        if let Some(routed) = &self.routed {
+            routed.record(started.elapsed(), answer.as_ref().err());
+        }
+        answer
+    }
+
+    /// Whether a call of it may wait for another host, so that `handle_async` is for it.
+    pub fn suspends(&self) -> bool {
+        self.generation.blueprint.asynchronous
+    }
+
     /// Runs a request with the version on probation. When that version broke it without any effect, runs it again with
     /// the version before.
     #[cold]
@@ -93,19 +129,33 @@ impl Live {
         request: buffered_http::Request,
     ) -> Result<buffered_http::Response, Failure> {
         let started = Instant::now();
+        let (retry_state, callees) = self.watched(fallback);
+        let first = self.generation.handle(self.with_affinity(call), &callees, request.clone());
+        match self.again(&retry_state, call, started) {
+            None => first,
+            Some(again) => fallback.generation.handle(again, &fallback.callees, request),
+        }
+    }
+
+    /// The callees of a request that notes whether it can run again.
+    fn watched(&self, fallback: &Fallback) -> (Arc<RetryState>, DispatchTable) {
         let retry_state = Arc::new(RetryState::new(fallback.on_probation));
         let callees = self.callees.tracked_by(retry_state.clone());
-        let first = self.generation.handle(self.with_affinity(call), &callees, request.clone());
+        (retry_state, callees)
+    }
+
+    /// The call with which a request runs again, if the version on probation broke it without any effect.
+    fn again(&self, retry_state: &RetryState, call: Call, started: Instant) -> Option<Call> {
         if !retry_state.can_run_again() {
-            return first;
+            return None;
         }
         tracing::warn!(
             context = %self.generation.context(), trace = %call.trace,
             "a version on probation broke a request; it is run again with the version before"
         );
-        let mut again = call;
+        let mut again = self.with_affinity(call);
         again.deadline += started.elapsed();
-        fallback.generation.handle(self.with_affinity(again), &fallback.callees, request)
+        Some(again)
     }
 
     /// The call with the variants that this request chooses.
@@ -157,13 +207,12 @@ impl Live {
     /// # Errors
     /// When the guest gave no answer; `params` that do not fit the signature are a trap.
     pub fn call(&self, call: Call, export: &Export, params: &[Val]) -> Result<Vec<Val>, Failure> {
-        let function = Function {
-            callee: Callee::without_function(self.generation.index),
-            interface: export.interface.clone(),
-            name: export.function.clone(),
-            signature: export.signature.clone(),
-            resolved: Default::default(),
-        };
+        let function = Function::new(
+            Callee::without_function(self.generation.index),
+            export.interface.clone(),
+            export.function.clone(),
+            export.signature.clone(),
+        );
         let mut results = vec![Val::Bool(false); export.signature.results().len()];
         let routed = self.callees.get(usize::from(self.generation.index)).filter(|_| !self.named);
         let callee: &dyn Dispatch = routed.map_or(&*self.generation, |routed| &**routed);

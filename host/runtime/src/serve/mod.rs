@@ -5,6 +5,7 @@ mod checkout;
 mod drain;
 mod error;
 mod in_doubt;
+mod inbound;
 mod live;
 mod load;
 mod prepare;
@@ -23,6 +24,7 @@ mod tests;
 
 pub use checkout::Checkout;
 pub use error::Error;
+pub use inbound::Inbound;
 pub use live::Live;
 pub use load::{Absent, Source};
 pub(crate) use prepare::cannot_migrate;

@@ -19,12 +19,14 @@ use super::publisher::{Next, Publisher};
 use super::route_status::RouteStatus;
 use super::routes;
 use super::routing::{self, Routing};
+use super::serving_set::ServingSet;
 use super::stores::Stores;
 use crate::call::{Affinity, ContextIndex, Failure};
 use crate::component::{Artifact, Component, ContextProblem, ContextSpec, Loader};
 use crate::guest::attempts::Attempts;
 use crate::guest::transactions::Transactions;
 use crate::link;
+use crate::remote::Carrier;
 use crate::route::{Comparison, Readiness, RouteRejected};
 use crate::run::recorder::Recorder;
 use crate::run::{Generation, Inherited, Metrics, start};
@@ -52,6 +54,8 @@ pub(super) struct Parts<'a> {
     pub metrics: Metrics,
     pub recording: Recording,
     pub clock: Clock,
+    /// Carries calls to contexts that live on other hosts.
+    pub carrier: Option<Arc<dyn Carrier>>,
 }
 
 impl Registry {
@@ -60,9 +64,9 @@ impl Registry {
     /// # Errors
     /// When the shares that the host's file keeps cannot be read.
     pub(super) fn new(parts: Parts<'_>) -> Result<Self, Error> {
-        let Parts { loader, databases, host, metrics, recording, clock } = parts;
+        let Parts { loader, databases, host, metrics, recording, clock, carrier } = parts;
         let register = Register::open(host.clone())?;
-        let routing = Routing::open(host, metrics.clone())?;
+        let routing = Routing::open(host, metrics.clone(), carrier)?;
         let publisher = Arc::new(Publisher::new(routing, clock.clone()));
         let stores = Stores::new(databases, register, metrics.clone());
         Ok(Self(Arc::new(Inner { publisher, loader, stores, metrics, recording, clock })))
@@ -104,6 +108,11 @@ impl Registry {
     /// Whether any context has several variants with a share, so that it matters which visitor a request comes from.
     pub fn is_split(&self) -> bool {
         self.0.publisher.serving().is_split
+    }
+
+    /// The set that serves now.
+    pub(super) fn serving(&self) -> Arc<ServingSet> {
+        self.0.publisher.serving().clone()
     }
 
     /// The generations that serve now, of the contexts that live on this host, in the manifest's order.

@@ -9,10 +9,13 @@ use seam_store::ids::{ContextName, interface_path};
 use seam_store::{HostFile, HostFileError, Source};
 
 use super::load::Absent;
+use crate::remote::Carrier;
 use crate::route::{Readiness, Shadows, StoredShares};
 use crate::run::{Generation, Metrics};
 
 pub(crate) struct Routing {
+    /// Carries calls to contexts that live on other hosts.
+    pub carrier: Option<Arc<dyn Carrier>>,
     pub shares: StoredShares,
     pub shadows: Arc<Shadows>,
     pub metrics: Metrics,
@@ -24,9 +27,13 @@ pub(crate) struct Routing {
 impl Routing {
     /// # Errors
     /// When the shares that were stored cannot be read.
-    pub fn open(host: Arc<HostFile>, metrics: Metrics) -> Result<Self, HostFileError> {
+    pub fn open(
+        host: Arc<HostFile>,
+        metrics: Metrics,
+        carrier: Option<Arc<dyn Carrier>>,
+    ) -> Result<Self, HostFileError> {
         let (shares, shadows) = (StoredShares::open(host)?, Arc::default());
-        Ok(Self { shares, shadows, metrics, absent: Mutex::default(), readiness: Mutex::default() })
+        Ok(Self { carrier, shares, shadows, metrics, absent: Mutex::default(), readiness: Mutex::default() })
     }
 
     /// How far `generation` has caught up with the events of `generations`. What is no variant, and what subscribes to

@@ -8,6 +8,7 @@ use seam_store::ids::ContextName;
 use super::routing::Routing;
 use crate::call::{Affinity, ContextIndex, Failure};
 use crate::guest::dispatch::{Dispatch, DispatchTable, WatchedVersion};
+use crate::remote::RemoteCallee;
 use crate::route::{Member, Route};
 use crate::run::Generation;
 use crate::run::metrics::CallMetrics;
@@ -51,9 +52,16 @@ impl ServingSet {
             let entry = &main.spec().settings;
             by_name.extend(entry.name.with_variant(&entry.variant).map(|name| (name, main.index)));
         }
-        let dispatch = |generation: &Arc<Generation>| match routes.get(&generation.index) {
-            Some(route) => route.clone() as Arc<dyn Dispatch>,
-            None => generation.clone(),
+        let names: Arc<[ContextName]> = generations.iter().map(|generation| generation.context().clone()).collect();
+        let dispatch = |generation: &Arc<Generation>| -> Arc<dyn Dispatch> {
+            if let (Some(_), Some(carrier)) = (&generation.spec().settings.at, &routing.carrier) {
+                let (context, carrier) = (generation.context().clone(), carrier.clone());
+                return Arc::new(RemoteCallee { index: generation.index, context, names: names.clone(), carrier });
+            }
+            match routes.get(&generation.index) {
+                Some(route) => route.clone(),
+                None => generation.clone(),
+            }
         };
         let callees = generations.iter().map(dispatch).collect();
         let clickable = routes.values().filter(|route| route.counts_clicks()).cloned().collect();

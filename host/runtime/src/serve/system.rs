@@ -13,6 +13,7 @@ use super::load::{self, Absent, Source, present, without_broken_variants};
 use super::registry::{Parts, Registry};
 use crate::component::{Compiler, Component, ContextProblem, ContextSpec, Loader, engine};
 use crate::link;
+use crate::remote::Carrier;
 use crate::run::Metrics;
 use crate::settings::{ContextSettings, Recording, SystemSettings};
 
@@ -26,6 +27,7 @@ pub struct LinkedSystem {
     recording: Recording,
     clock: Clock,
     restore_points: Option<PathBuf>,
+    carrier: Option<Arc<dyn Carrier>>,
 }
 
 impl LinkedSystem {
@@ -61,7 +63,7 @@ impl LinkedSystem {
             link_what_can(&loader, load::load_what_can(&loader, &there, source)?)
         })?;
         let recording = settings.recording.clone();
-        Ok(Self { loader, specs, absent, out, recording, clock: Clock::system(), restore_points: None })
+        Ok(Self { loader, specs, absent, out, recording, clock: Clock::system(), restore_points: None, carrier: None })
     }
 
     /// The same system, run by `clock`: for tests that step it.
@@ -74,6 +76,12 @@ impl LinkedSystem {
     #[must_use]
     pub fn with_restore_points(self, folder: PathBuf) -> Self {
         Self { restore_points: Some(folder), ..self }
+    }
+
+    /// The same system, whose contexts on other hosts are called through `carrier`.
+    #[must_use]
+    pub fn with_carrier(self, carrier: Arc<dyn Carrier>) -> Self {
+        Self { carrier: Some(carrier), ..self }
     }
 
     /// The contexts, in the manifest's order.
@@ -107,8 +115,9 @@ impl LinkedSystem {
     /// # Errors
     /// When no context can serve, or another problem remains.
     pub fn start(self, databases: &Path, host: Arc<HostFile>, metrics: &Metrics) -> Result<Registry, Error> {
-        let Self { loader, specs, mut absent, out, recording, clock, restore_points } = self;
-        let registry = Registry::new(Parts { loader, databases, host, metrics: metrics.clone(), recording, clock })?;
+        let Self { loader, specs, mut absent, out, recording, clock, restore_points, carrier } = self;
+        let registry =
+            Registry::new(Parts { loader, databases, host, metrics: metrics.clone(), recording, clock, carrier })?;
         // What a variant of a context on another host lacks is known there.
         let lives_here = |name: &str| specs.iter().all(|s| s.settings.name.as_str() != name || s.settings.at.is_none());
         absent.retain(|absent| absent.context.variant().is_none_or(|(context, _)| lives_here(context)));

@@ -10,6 +10,8 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use hyper::body::Incoming;
 use seam_runtime::buffered_http;
 use seam_runtime::call::{Call, Failure};
+use seam_runtime::serve::Live;
+use tracing::Instrument as _;
 
 use super::routed::RoutedRequest;
 use crate::http::body::{self, Body};
@@ -26,6 +28,27 @@ pub async fn respond(
     let request = request(&routed, body)?;
     let call = Call::start(Instant::now() + routed.timeout, routed.trace);
     let answer = handle(call, request)?;
+    let invalid = |reason| RequestError::InvalidResponse { context: routed.context.to_string(), reason };
+    response(answer, routed.limits.response_bytes).map_err(invalid)
+}
+
+/// Like `respond`, for a context whose calls may wait for another host. The request goes on if its client hangs up, as
+/// one that runs inline does.
+pub async fn respond_async(
+    routed: RoutedRequest<'_>,
+    body: Incoming,
+    live: Live,
+    span: tracing::Span,
+) -> Result<Response<Body>, RequestError> {
+    let body = body::read(body, routed.limits.body_bytes, routed.limits.body_time).await?;
+    let request = request(&routed, body)?;
+    let call = Call::start(Instant::now() + routed.timeout, routed.trace);
+    let task = tokio::spawn(live.handle_async(call, request).instrument(span));
+    let broken = |error: tokio::task::JoinError| {
+        let (context, reason) = (routed.context.to_string(), format!("the host failed: {error}"));
+        Failure::Trapped { context, reason }
+    };
+    let answer = task.await.map_err(broken)??;
     let invalid = |reason| RequestError::InvalidResponse { context: routed.context.to_string(), reason };
     response(answer, routed.limits.response_bytes).map_err(invalid)
 }

@@ -90,8 +90,11 @@ impl Contexts {
         let secure = request.client.secure;
         let answer = match live.serves() {
             Serves::BufferedHttp => {
+                let suspends = live.suspends();
                 let handle = |call, request| span.in_scope(|| live.handle(call, request));
-                if parts.method.is_safe() {
+                if suspends {
+                    buffered_http::respond_async(request, body, live, span).await
+                } else if parts.method.is_safe() {
                     buffered_http::respond(request, body, handle).await
                 } else {
                     // It will write and wait for the disk several times: the worker's other tasks move once for all of

@@ -3,7 +3,7 @@
 //! Invariant: the work ends early once its caller has gone away, however that shows: `cancelled` is true from then on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use http::{Request, Response, request};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use seam_runtime::call::Failure;
+use seam_runtime::guest::cut_off::CutOff;
 use seam_runtime::remote::{Carried, Head};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
@@ -95,7 +96,8 @@ async fn call(
     let answered = tokio::spawn(async move {
         // All of it: its permits stay until the work has ended, also when the caller is gone before.
         let work = work;
-        let carried = shared.answers.answer(work.head, &work.arguments, &work.cancelled);
+        let answer = shared.answers.clone().answer(work.head, work.arguments, work.cancelled);
+        let carried = answer.await;
         drop(running);
         carried
     });
@@ -111,16 +113,16 @@ async fn call(
 struct Work {
     head: Head,
     arguments: Bytes,
-    cancelled: Arc<AtomicBool>,
+    cancelled: Arc<CutOff>,
     _permits: (OwnedSemaphorePermit, OwnedSemaphorePermit),
 }
 
 /// Says that the caller has gone away, when it is dropped.
-struct Gone(Arc<AtomicBool>);
+struct Gone(Arc<CutOff>);
 
 impl Drop for Gone {
     fn drop(&mut self) {
-        self.0.store(true, Relaxed);
+        self.0.give();
     }
 }
 

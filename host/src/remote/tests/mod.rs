@@ -18,8 +18,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use seam_runtime::call::{Failure, RefusalReason};
+use seam_runtime::guest::cut_off::CutOff;
 use seam_runtime::interface_name::InterfaceName;
-use seam_runtime::remote::{Answers, Carried, Head};
+use seam_runtime::remote::{Answers, Carried, Carrying, Head};
 use seam_store::blocking;
 use seam_store::ids::{ContextName, Trace};
 use tokio::sync::{Notify, oneshot};
@@ -104,7 +105,13 @@ struct Finance {
 }
 
 impl Answers for Finance {
-    fn answer(&self, head: Head, arguments: &[u8], cancelled: &AtomicBool) -> Carried {
+    fn answer(self: Arc<Self>, head: Head, arguments: Bytes, cancel: Arc<CutOff>) -> Carrying {
+        Box::pin(async move { self.answer_now(head, &arguments, &cancel) })
+    }
+}
+
+impl Finance {
+    fn answer_now(&self, head: Head, arguments: &[u8], cancel: &CutOff) -> Carried {
         self.calls.fetch_add(1, SeqCst);
         let context = || "finance".to_owned();
         let deadline = Instant::now() + head.remaining;
@@ -128,8 +135,8 @@ impl Answers for Finance {
             "absent" => Err(Failure::Absent { context: context(), reason: "it drains".to_owned() }),
             "refuse" => Err(Failure::Refused { context: context(), reason: RefusalReason::TooDeep }),
             "wait" => {
-                until(&|| cancelled.load(SeqCst));
-                self.cancelled.fetch_add(usize::from(cancelled.load(SeqCst)), SeqCst);
+                until(&|| cancel.is_given());
+                self.cancelled.fetch_add(usize::from(cancel.is_given()), SeqCst);
                 self.has_cancelled.notify_one();
                 Err(Failure::TimedOut { context: context() })
             }

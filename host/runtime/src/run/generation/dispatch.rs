@@ -3,10 +3,15 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::{Generation, Noted};
+use seam_store::blocking;
+
+use super::Generation;
+use super::running::Timed;
 use crate::call::{Call, Failure};
 use crate::component::same_signature;
-use crate::guest::dispatch::{Dispatch, DispatchTable, Exchange, Function};
+use crate::guest::dispatch::{Answering, Dispatch, DispatchTable, Exchange, Function};
+use crate::run::instance::Instance;
+use crate::run::recorder::Noted;
 
 impl Generation {
     /// The index of `function` in `exports`, looked up once for each version of this context.
@@ -24,6 +29,34 @@ impl Generation {
     }
 }
 
+impl Generation {
+    /// The index of `function` in `exports`.
+    fn found(&self, function: &Function) -> Result<usize, Failure> {
+        self.resolve(function).ok_or_else(|| {
+            if self.spec.component.is_placeholder() {
+                return self.absence();
+            }
+            let reason = format!("its running version has no `{}.{}` of that type", function.interface, function.name);
+            Failure::Absent { context: self.blueprint.context.to_string(), reason }
+        })
+    }
+
+    /// Keeps a call that is recorded.
+    fn keep(
+        &self,
+        at: usize,
+        function: &Function,
+        exchange: &dyn Exchange,
+        outcome: &Result<(), Failure>,
+        noted: Noted,
+        started: Instant,
+    ) {
+        if let Some(export) = self.blueprint.exports.get(at) {
+            self.recorder.keep_call(function, &export.interface, exchange, outcome, noted, started.elapsed());
+        }
+    }
+}
+
 impl Dispatch for Generation {
     fn store_fails(&self) -> bool {
         self.database().is_some_and(|database| database.is_troubled())
@@ -36,28 +69,75 @@ impl Dispatch for Generation {
         function: &Function,
         exchange: &mut dyn Exchange,
     ) -> Result<(), Failure> {
-        let Some(at) = self.resolve(function) else {
-            if self.spec.component.is_placeholder() {
-                return Err(self.absence());
-            }
-            let reason = format!("its running version has no `{}.{}` of that type", function.interface, function.name);
-            return Err(Failure::Absent { context: self.blueprint.context.to_string(), reason });
-        };
+        let (at, mut noted) = (self.found(function)?, Noted::default());
         let now = Instant::now();
         call.deadline = call.callee_deadline(now);
         let taken = self.recorder.takes(now);
-        let mut noted = Noted::default();
         let outcome = self.run(call, function.callee, callees, now, |instance| {
-            let missing = || wasmtime::format_err!("no such function");
             if !taken {
-                return exchange.invoke(instance.functions.get(at).ok_or_else(missing)?, &mut instance.store);
+                return invoke(instance, at, exchange);
             }
-            instance
-                .noting(&mut noted, |store, functions| exchange.invoke(functions.get(at).ok_or_else(missing)?, store))
+            instance.note();
+            let done = invoke(instance, at, exchange);
+            noted = instance.noted();
+            done
         });
-        if let (true, Some(export)) = (taken, self.blueprint.exports.get(at)) {
-            self.recorder.keep_call(function, &export.interface, exchange, &outcome, noted, now.elapsed());
+        if taken {
+            self.keep(at, function, exchange, &outcome, noted, now);
         }
         outcome
     }
+
+    fn call_async<'a>(
+        &'a self,
+        mut call: Call,
+        callees: &'a DispatchTable,
+        function: &'a Function,
+        exchange: &'a mut dyn Exchange,
+    ) -> Answering<'a> {
+        if !self.blueprint.asynchronous {
+            return Box::pin(async move { self.call(call, callees, function, exchange) });
+        }
+        Box::pin(async move {
+            let (at, mut noted) = (self.found(function)?, Noted::default());
+            let now = Instant::now();
+            call.deadline = call.callee_deadline(now);
+            let (taken, mut timed) = (self.recorder.takes(now), Timed::since(now));
+            let outcome = match self.enter_async(call, function.callee, callees, &mut timed).await {
+                Ok(mut running) => {
+                    let instance = &mut running.instance;
+                    if taken {
+                        instance.note();
+                    }
+                    let done = match instance.functions.get(at) {
+                        Some(func) => exchange.invoke_async(func, &mut instance.store).await,
+                        None => Err(missing()),
+                    };
+                    if taken {
+                        noted = instance.noted();
+                    }
+                    running.finish(done)
+                }
+                Err(failure) => Err(failure),
+            };
+            let outcome = self.counted(&call, callees, &timed, outcome);
+            if taken {
+                self.keep(at, function, exchange, &outcome, noted, now);
+            }
+            outcome
+        })
+    }
+}
+
+/// Calls the function at `at` on this thread, which waits while the guest waits for another host.
+fn invoke(instance: &mut Instance, at: usize, exchange: &mut dyn Exchange) -> wasmtime::Result<()> {
+    let func = instance.functions.get(at).ok_or_else(missing)?;
+    match instance.asynchronous {
+        true => blocking::block_on(exchange.invoke_async(func, &mut instance.store)),
+        false => exchange.invoke(func, &mut instance.store),
+    }
+}
+
+fn missing() -> wasmtime::Error {
+    wasmtime::format_err!("no such function")
 }

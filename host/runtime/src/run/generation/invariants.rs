@@ -1,6 +1,6 @@
 //! What a version declares of its file: read from the component when it is asked for, and compared with a schema.
 
-use seam_store::{Database, Invariant, blocking};
+use seam_store::{Database, Invariant};
 
 use super::Generation;
 use crate::component::ContextProblem;
@@ -15,20 +15,11 @@ impl Generation {
     /// When the component does not start or does not list them.
     pub fn invariants(&self) -> Result<Vec<Invariant>, ContextProblem> {
         let Some(index) = &self.blueprint.invariants else { return Ok(Vec::new()) };
-        let listed: wasmtime::Result<(Vec<InvariantRecord>,)> = if self.blueprint.asynchronous {
-            blocking::block_on(async {
-                let mut instance = Instance::start_async(&self.blueprint).await?;
-                instance.store.set_epoch_deadline(1);
-                let all = instance.instance.get_typed_func(&mut instance.store, index)?;
-                all.call_async(&mut instance.store, ()).await
-            })
-        } else {
+        let listed: wasmtime::Result<(Vec<InvariantRecord>,)> =
             Instance::start(&self.blueprint).and_then(|mut instance| {
                 instance.store.set_epoch_deadline(1);
-                let all = instance.instance.get_typed_func(&mut instance.store, index)?;
-                all.call(&mut instance.store, ())
-            })
-        };
+                instance.call(index, ())
+            });
         let (listed,) = listed.map_err(|error| {
             let message = format!("does not list its invariants: {}", self.reason(&error));
             ContextProblem::of(self.context(), message, "see the log; then rebuild the component")

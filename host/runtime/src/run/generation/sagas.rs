@@ -26,18 +26,14 @@ impl Generation {
             let remedy = format!("add `store = true` to [context.{}]", settings.name);
             return problem("has sagas, but the manifest does not grant it a store".to_owned(), remedy);
         }
-        if self.blueprint.asynchronous {
+        if self.blueprint.serves_wasi_http {
             let what = "performs sagas and serves `wasi:http`, and this host cannot call it for both";
             let remedy = "serve `seam:host/http-handler`, or move the sagas to another context";
             return problem(what.to_owned(), remedy.to_owned());
         }
         instance.store.set_epoch_deadline(1);
-        let listed = instance
-            .instance
-            .get_typed_func::<(), (Vec<DefinitionRecord>,)>(&mut instance.store, &steps.definitions)
-            .and_then(|definitions| definitions.call(&mut instance.store, ()));
-        let definitions: Vec<SagaDefinition> = match listed {
-            Ok((listed,)) => listed.into_iter().map(SagaDefinition::from).collect(),
+        let definitions: Vec<SagaDefinition> = match instance.call(&steps.definitions, ()) {
+            Ok((listed,)) => Vec::<DefinitionRecord>::into_iter(listed).map(SagaDefinition::from).collect(),
             Err(error) => {
                 let what = format!("does not list its sagas: {}", self.reason(&error));
                 return problem(what, "see the log; then rebuild the component".to_owned());

@@ -1,0 +1,134 @@
+//! A context that lives on another host, as its callers see it.
+//!
+//! The rules for entering a callee are those of a callee in this process: the chain, the time that is left, the share
+//! of the caller's places. The limits of the context itself apply where it lives.
+//! Not here: how the call gets there (`Carrier`), and what happens to it there (`serve::Inbound`).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use seam_store::blocking;
+use seam_store::ids::ContextName;
+use tokio::time::timeout_at;
+
+use super::{Carried, Carrier, Head};
+use crate::call::{Call, ContextIndex, Failure, RefusalReason};
+use crate::guest::cut_off::CutOff;
+use crate::guest::dispatch::{Answering, Dispatch, DispatchTable, Exchange, Function};
+
+pub(crate) struct RemoteCallee {
+    pub index: ContextIndex,
+    pub context: ContextName,
+    /// All contexts of the system, by their index.
+    pub names: Arc<[ContextName]>,
+    pub carrier: Arc<dyn Carrier>,
+}
+
+impl RemoteCallee {
+    fn head(&self, call: &Call, function: &Function, remaining: Duration) -> Head {
+        let name = |index: &ContextIndex| self.names.get(usize::from(*index)).cloned();
+        Head {
+            context: self.context.clone(),
+            interface: function.interface.clone(),
+            function: function.name.clone(),
+            signature: *function.digest(),
+            remaining,
+            trace: call.trace,
+            chain: call.chain().iter().filter_map(name).collect(),
+            visitor: call.affinity.key,
+            forced: call.affinity.forced().filter_map(|index| name(&index)).collect(),
+            bulk: call.bulk,
+        }
+    }
+
+    /// Waits for the answer, away from the places of the request.
+    async fn carried(&self, head: Head, arguments: Vec<u8>, deadline: Instant, callees: &DispatchTable) -> Carried {
+        let _away = callees.places().and_then(|places| places.away_for_callee());
+        let timed_out = || Err(Failure::TimedOut { context: self.context.to_string() });
+        tokio::select! {
+            answer = timeout_at(deadline.into(), self.carrier.carry(head, arguments.into())) => {
+                answer.unwrap_or_else(|_| timed_out())
+            }
+            () = cancelled(callees.cancel()) => timed_out(),
+        }
+    }
+
+    /// What is sent: the head, the arguments, and until when an answer is waited for.
+    ///
+    /// # Errors
+    /// When a rule forbids the call, no time is left, or the arguments cannot be sent.
+    fn sent(
+        &self,
+        call: &Call,
+        callees: &DispatchTable,
+        function: &Function,
+        exchange: &dyn Exchange,
+    ) -> Result<(Head, Vec<u8>, Instant), Failure> {
+        let context = || self.context.to_string();
+        if callees.joint().is_some() {
+            return Err(Failure::Refused { context: context(), reason: RefusalReason::NotAPart });
+        }
+        // Its own host enters it into the chain; here it is only seen whether it may be entered.
+        call.enter(self.index).map_err(|reason| Failure::Refused { context: context(), reason })?;
+        let now = Instant::now();
+        let deadline = call.callee_deadline(now);
+        if deadline <= now {
+            return Err(Failure::TimedOut { context: context() });
+        }
+        // Whether the other host commits something is not known here.
+        callees.retry_state().into_iter().for_each(|state| state.had_effect());
+        let mut arguments = Vec::new();
+        exchange.encode(function, &mut arguments).map_err(|error| {
+            let reason = format!("the call of `{}.{}` cannot be sent: {error:#}", function.interface, function.name);
+            Failure::Absent { context: context(), reason }
+        })?;
+        Ok((self.head(call, function, deadline - now), arguments, deadline))
+    }
+
+    fn received(&self, results: &[u8], function: &Function, exchange: &mut dyn Exchange) -> Result<(), Failure> {
+        exchange.decode(function, results).map_err(|error| {
+            let (interface, name) = (&function.interface, &function.name);
+            let reason = format!("its answer to `{interface}.{name}` is not one that this host can read: {error:#}");
+            Failure::Absent { context: self.context.to_string(), reason }
+        })
+    }
+}
+
+/// Returns once the client of the request has gone away; never if nothing says so.
+async fn cancelled(cancel: Option<&Arc<CutOff>>) {
+    match cancel {
+        Some(cancel) => cancel.wait().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Dispatch for RemoteCallee {
+    /// What breaks while its host cannot be reached is not held against any version.
+    fn store_fails(&self) -> bool {
+        self.carrier.is_down(&self.context)
+    }
+
+    fn call(
+        &self,
+        call: Call,
+        callees: &DispatchTable,
+        function: &Function,
+        exchange: &mut dyn Exchange,
+    ) -> Result<(), Failure> {
+        blocking::block_on(self.call_async(call, callees, function, exchange))
+    }
+
+    fn call_async<'a>(
+        &'a self,
+        call: Call,
+        callees: &'a DispatchTable,
+        function: &'a Function,
+        exchange: &'a mut dyn Exchange,
+    ) -> Answering<'a> {
+        Box::pin(async move {
+            let (head, arguments, deadline) = self.sent(&call, callees, function, exchange)?;
+            let results = self.carried(head, arguments, deadline, callees).await?;
+            self.received(&results, function, exchange)
+        })
+    }
+}

@@ -1,0 +1,119 @@
+//! The connections of this host with the other hosts of its system: who they are, and who may call whom.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use seam_runtime::codec;
+use seam_runtime::interface_name::InterfaceName;
+use seam_runtime::remote::Carrier;
+use seam_runtime::serve::{Inbound, Registry};
+use seam_store::ids::ContextName;
+
+use crate::manifest::{Manifest, PlacedHost};
+use crate::remote::{self, Client, ClientConfig, Credentials, Identity, Peer, Server, ServerConfig, System};
+
+/// The calls to other hosts, and what is needed to answer theirs.
+pub(super) struct Peers {
+    client: Arc<Client>,
+    credentials: Credentials,
+    server: ServerConfig,
+    metrics: remote::Metrics,
+    grants: Grants,
+}
+
+impl Peers {
+    /// Connects to the other hosts as their contexts are called. `None` when all contexts live in this process.
+    ///
+    /// # Errors
+    /// When this host's certificate or key cannot be used.
+    pub fn start(manifest: &Manifest, metrics: &prometheus::Registry) -> Result<Option<Self>, remote::Error> {
+        let placement = &manifest.placement;
+        let Some(this) = placement.this_host() else { return Ok(None) };
+        let credentials = Credentials::load(&Identity::in_folder(this.name.as_str(), &this.certificates))?;
+        let metrics = remote::Metrics::new(metrics)?;
+        let system = System { codec: codec::VERSION, placement: placement.digest() };
+        let others: Vec<&PlacedHost> = placement.hosts.iter().filter(|host| host.name != this.name).collect();
+        let peers = others.iter().map(|host| peer(manifest, host)).collect();
+        let client = Client::start(ClientConfig { system, peers }, &credentials, &metrics)?;
+        let names = others.iter().map(|host| host.name.to_string()).collect();
+        let server = ServerConfig::new(this.bind, system, names);
+        Ok(Some(Self { client: Arc::new(client), credentials, server, metrics, grants: Grants::of(manifest) }))
+    }
+
+    pub fn carrier(&self) -> Arc<dyn Carrier> {
+        self.client.clone()
+    }
+
+    /// Listens for the calls of other hosts, which are answered once the server runs.
+    ///
+    /// # Errors
+    /// When the address cannot be used.
+    pub fn bind(&self, registry: &Registry) -> Result<Server, remote::Error> {
+        let answers = Arc::new(Inbound::new(registry.clone()));
+        let (credentials, grants) = (self.credentials.clone(), Arc::new(self.grants.clone()));
+        Server::bind(self.server.clone(), credentials, answers, grants, self.metrics.clone())
+    }
+}
+
+fn peer(manifest: &Manifest, host: &PlacedHost) -> Peer {
+    let lives_there = |name: &&ContextName| manifest.placement.host_of(name).is_some_and(|home| home.name == host.name);
+    let names = manifest.entries().map(|context| &context.settings.name);
+    let contexts = names.filter(lives_there).cloned().collect();
+    Peer { name: host.name.to_string(), address: host.address.clone(), contexts }
+}
+
+/// The interfaces that the manifest lets each context and variant import.
+#[derive(Clone)]
+struct Grants(BTreeMap<ContextName, Vec<String>>);
+
+impl Grants {
+    fn of(manifest: &Manifest) -> Self {
+        let contexts = manifest.contexts.iter().map(|context| &context.settings);
+        Self(contexts.map(|context| (context.name.clone(), context.imports.clone())).collect())
+    }
+}
+
+impl remote::Allow for Grants {
+    /// What an operator of another host asks for is refused: a context answers its callers alone.
+    fn allows(&self, caller: Option<&ContextName>, _: &ContextName, interface: &InterfaceName) -> bool {
+        let granted = caller.and_then(|caller| self.0.get(caller));
+        granted.is_some_and(|grants| grants.iter().any(|grant| interface.granted_by(grant)))
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::remote::Allow as _;
+
+    #[test]
+    fn a_context_answers_those_whose_imports_name_the_interface_and_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("seam.toml");
+        let text = "[context.orders]\ncomponent = \"a.wasm\"\nimports = [\"t:finance/payments@0.1.0\", \"t:stock/stock\"]\n\
+                    [context.orders.variant.quick]\ncomponent = \"b.wasm\"\n\
+                    [context.engine]\ncomponent = \"c.wasm\"\nimports = [\"t:stock/stock\"]\n\
+                    [context.finance]\ncomponent = \"d.wasm\"\n";
+        std::fs::write(&file, text).unwrap();
+        let grants = Grants::of(&Manifest::load(&file).unwrap());
+        let name = |text: &str| match text.split_once('@') {
+            Some((context, variant)) => ContextName::new(context).unwrap().with_variant(variant).unwrap(),
+            None => ContextName::new(text).unwrap(),
+        };
+        let check = |caller: Option<&str>, interface: &str, expect: bool| {
+            let interface = InterfaceName::parse(interface).unwrap();
+            let caller = caller.map(name);
+            let allowed = grants.allows(caller.as_ref(), &name("finance"), &interface);
+            assert_eq!(allowed, expect, "{caller:?} asks for {interface}");
+        };
+        check(Some("orders"), "t:finance/payments@0.1.0", true);
+        check(Some("orders@quick"), "t:finance/payments@0.1.0", true);
+        check(Some("orders"), "t:finance/payments@0.2.0", false);
+        check(Some("orders"), "t:finance/books@0.1.0", false);
+        check(Some("engine"), "t:finance/payments@0.1.0", false);
+        check(Some("engine"), "t:stock/stock@0.3.0", true);
+        check(Some("stranger"), "t:finance/payments@0.1.0", false);
+        check(None, "t:finance/payments@0.1.0", false);
+    }
+}
