@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
+use seam_store::ids::ContextName;
 
 use super::error::CommandError;
 use super::global::{Format, Global};
@@ -38,15 +39,16 @@ enum Verb {
     Host {
         /// The name of the host in the manifest
         name: String,
-        /// The contexts that may live there
-        #[arg(long, value_delimiter = ',', value_name = "NAMES", required = true)]
+        /// The contexts that may live there; by default those that do by the manifest
+        #[arg(long, value_delimiter = ',', value_name = "NAMES")]
         contexts: Vec<String>,
         /// Names of DNS and addresses, for other programs: hosts do not look at them
         #[arg(long, value_delimiter = ',', value_name = "NAMES")]
         names: Vec<String>,
         #[command(flatten)]
         of: Of,
-        /// Where the host's files go; by default the folder NAME below the authority's
+        /// Where the host's files go; by default the host's `certificates` in the manifest, and with `--folder` the
+        /// folder NAME below that one
         #[arg(long, value_name = "FOLDER")]
         into: Option<PathBuf>,
         /// For how many days it is valid
@@ -113,8 +115,9 @@ pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
             Ok(())
         }
         Verb::Host { name, contexts, names, of, into, days, replace } => {
+            let into = into.or_else(|| of.folder.as_ref().map(|folder| folder.join(&name)));
+            let (contexts, into) = placed(global, &name, contexts, into)?;
             let folder = of.folder(global)?;
-            let into = into.unwrap_or_else(|| folder.join(&name));
             let written = authority::make_host(&folder, &into, &Host { name, contexts, names, days }, replace)?;
             wrote(&written);
             Ok(())
@@ -129,6 +132,32 @@ pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
             Ok(())
         }
     }
+}
+
+/// The contexts of a host and the folder of its files: what the manifest says, where the command line does not.
+fn placed(
+    global: &Global,
+    name: &str,
+    contexts: Vec<String>,
+    into: Option<PathBuf>,
+) -> Result<(Vec<String>, PathBuf), CommandError> {
+    if let (false, Some(into)) = (contexts.is_empty(), &into) {
+        return Ok((contexts, into.clone()));
+    }
+    let manifest = global.load()?;
+    let Some(host) = manifest.placement.host(name) else {
+        let known: Vec<&str> = manifest.placement.names().collect();
+        let remedy = match known.is_empty() {
+            true => format!("add `[hosts.{name}]` to it, or give `--contexts` and `--into`"),
+            false => format!("there are: {}", known.join(", ")),
+        };
+        return Err(CommandError::message(format!("the manifest has no host `{name}`"), remedy));
+    };
+    let lives_there =
+        |context: &&ContextName| manifest.placement.host_of(context).is_some_and(|at| at.name == host.name);
+    let placed = manifest.entries().map(|context| &context.settings.name).filter(lives_there);
+    let contexts = if contexts.is_empty() { placed.map(ToString::to_string).collect() } else { contexts };
+    Ok((contexts, into.unwrap_or_else(|| host.certificates.clone())))
 }
 
 fn wrote(files: &[PathBuf]) {
