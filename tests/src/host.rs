@@ -18,6 +18,8 @@ pub struct Host {
     data: PathBuf,
     /// What it wrote to standard error until it served. The rest is read and dropped, so that the host never blocks.
     pub startup: Vec<String>,
+    /// The other hosts of its system, which end with it.
+    pub others: Vec<Host>,
 }
 
 #[derive(Debug)]
@@ -125,7 +127,8 @@ impl Host {
             }
         });
         let child = Mutex::new(child);
-        let mut host = Self { child, url: String::new(), data: data.to_owned(), startup: Vec::new() };
+        let mut host =
+            Self { child, url: String::new(), data: data.to_owned(), startup: Vec::new(), others: Vec::new() };
         let deadline = Instant::now() + timeout;
         loop {
             match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
@@ -208,12 +211,12 @@ impl Host {
         wait::until(limit, || Ok(self.child().try_wait()?.map(drop).ok_or_else(|| "the host lives".to_owned())))
     }
 
-    /// SIGKILL, as a power cut would, while others still use the host; it has ended when this returns.
+    /// SIGKILL, as a power cut would, also to the other hosts of its system; they have ended when this returns.
     pub fn kill(&self) -> Result<()> {
         let mut child = self.child();
         child.kill()?;
         child.wait()?;
-        Ok(())
+        self.others.iter().try_for_each(Self::kill)
     }
 }
 

@@ -3,6 +3,7 @@
 //! A test component is a core module in WebAssembly text beside the WIT that it claims to implement; `wit-component`
 //! makes of the two what a compiler's tool chain would. So a guest can do what no compiler would write.
 
+pub mod apart;
 pub mod background;
 pub mod books;
 pub mod browser;

@@ -24,7 +24,15 @@ const CALL_MS: u64 = 30_000;
 /// A shop's folder: manifest, demo data and what the host writes.
 pub struct Shop {
     pub folder: tempfile::TempDir,
+    /// Finance lives on a host of its own.
+    apart: bool,
 }
+
+/// The host of finance, where it has one of its own.
+const BOOKS: &str = "books";
+
+/// Set to have every test of the shop run with finance on a host of its own.
+const APART: &str = "SEAM_TEST_APART";
 
 /// The manifest with no variants but those in `built`: a test must not depend on what was built on this machine.
 fn with_variants(manifest: &str, built: &[&str]) -> String {
@@ -92,7 +100,43 @@ impl Shop {
         if !made.status.success() {
             bail!("shop-data: {}", String::from_utf8_lossy(&made.stderr));
         }
-        Ok(Self { folder })
+        let shop = Self { folder, apart: false };
+        if std::env::var_os(APART).is_some() { shop.apart() } else { Ok(shop) }
+    }
+
+    /// The same shop with finance on a host of its own, `books`.
+    ///
+    /// # Errors
+    /// When there are no free ports, or no certificates can be made.
+    pub fn apart(self) -> Result<Self> {
+        if self.apart {
+            return Ok(self);
+        }
+        let port = || -> Result<u16> { Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()) };
+        let (shop, books) = (port()?, port()?);
+        let text = std::fs::read_to_string(self.manifest())?;
+        let text = text.replace("[context.finance]\n", &format!("[context.finance]\nat = \"{BOOKS}\"\n"));
+        // Neither crosses hosts yet.
+        let text = text.replace("two_phase = [\"warehouse\", \"finance\"]", "two_phase = [\"warehouse\"]");
+        let of_finance = |table: &&str| !(table.starts_with("reconcile]]") && table.contains("\"money-"));
+        let text: Vec<&str> = text.split("[[").filter(of_finance).collect();
+        self.write_manifest(&format!(
+            "{}\n[hosts.shop]\naddress = \"127.0.0.1:{shop}\"\n\n[hosts.{BOOKS}]\naddress = \"127.0.0.1:{books}\"\n\
+             listen = [\"127.0.0.1:0\"]\ndata = \"{BOOKS}\"\n\n[placement]\ndefault = \"shop\"\n",
+            text.join("[[")
+        ))?;
+        let books = self.folder.path().join(BOOKS);
+        private::folder(&books)?;
+        symlink(self.data().join("cache").canonicalize()?, books.join("cache"))?;
+        for args in [&["cert", "authority"][..], &["cert", "host", "shop"], &["cert", "host", BOOKS]] {
+            self.seam(args)?;
+        }
+        Ok(Self { apart: true, ..self })
+    }
+
+    /// The data folder of the host on which a context lives.
+    fn data_of(&self, context: &str) -> PathBuf {
+        if self.apart && context == "finance" { self.folder.path().join(BOOKS) } else { self.data() }
     }
 
     pub fn manifest(&self) -> PathBuf {
@@ -139,13 +183,25 @@ impl Shop {
 
     /// Serves; the demo data is in when it does.
     pub fn up(&self) -> Result<Host> {
-        Host::up(&self.manifest(), &self.data())
+        if !self.apart {
+            return Host::up(&self.manifest(), &self.data());
+        }
+        let books = self.up_books()?;
+        let mut host = Host::up_as(&self.manifest(), &self.data(), "shop")?;
+        host.others.push(books);
+        Ok(host)
+    }
+
+    /// Serves finance alone, where it has a host of its own.
+    pub fn up_books(&self) -> Result<Host> {
+        Host::up_as(&self.manifest(), &self.data_of("finance"), BOOKS)
     }
 
     /// Calls a function of a context of the running host, as `seam call` does; what comes with its `ok`.
     pub fn call(&self, context: &str, text: &str) -> Result<Value> {
         let request = CallRequest { context: context.into(), text: text.into(), timeout_ms: CALL_MS };
-        let answer = Client::connect(&self.data())?.call(&request).with_context(|| format!("{context} {text}"))?;
+        let answer =
+            Client::connect(&self.data_of(context))?.call(&request).with_context(|| format!("{context} {text}"))?;
         ensure!(answer.ok, "{context} {text}: {}", answer.wave);
         Ok(answer.json["ok"].clone())
     }
@@ -172,7 +228,8 @@ impl Shop {
 
     /// Runs `seam ARGS` on it; its standard output.
     pub fn seam(&self, args: &[&str]) -> Result<String> {
-        let output = seam(&self.manifest(), args)?;
+        let here: &[&str] = if self.apart { &["--as", "shop"] } else { &[] };
+        let output = seam(&self.manifest(), &[here, args].concat())?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "seam {args:?}: {said}");
         Ok(String::from_utf8(output.stdout)?)

@@ -1,6 +1,7 @@
 //! Components in this process, without HTTP or with a server of its own: linking, calls, versions, recording, engines
 //! in four languages.
 
+mod apart;
 mod attempts;
 mod bounds;
 mod bulkheads;

@@ -145,7 +145,14 @@ fn commands_ask_which_host_is_meant() -> Result<()> {
 fn a_running_host_shows_which_contexts_live_elsewhere() -> Result<()> {
     let system = system()?;
     let manifest = system.write()?;
+    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    std::fs::write(&manifest, std::fs::read_to_string(&manifest)?.replace(":7443", &format!(":{port}")))?;
     let data = system.folder.path().join("data");
+    let said = Host::up_as(&manifest, &data, "shop").err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(said.contains("hint: make it: `seam cert authority`"), "without a certificate: {said}");
+    for arguments in [&["cert", "authority"][..], &["cert", "host", "shop"]] {
+        ensure!(seam(&manifest, arguments)?.status.success(), "{arguments:?}");
+    }
     let host = Host::up_as(&manifest, &data, "shop")?;
     let served =
         host.startup.iter().any(|line| line.contains("host `shop`: 1 context serves, 2 on other hosts, on http://"));

@@ -1,6 +1,7 @@
 //! The whole shop over HTTP and in real browsers: its pages, its forms, its orders, and what is left of it without one
 //! of its contexts.
 
+mod apart;
 mod away;
 mod browser;
 mod browsing;

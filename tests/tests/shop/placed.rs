@@ -9,6 +9,7 @@ use seam_runtime::component::Compiler;
 use seam_tests::host::Host;
 use seam_tests::repo;
 use seam_tests::shop::Shop;
+use seam_tests::wait::{TIMEOUT, until};
 
 /// The blocks of the page in this language, in order.
 fn blocks(page: &str, language: &str) -> Vec<String> {
@@ -16,7 +17,7 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
     page.split(&start).skip(1).filter_map(|rest| Some(rest.split_once("```")?.0.to_owned())).collect()
 }
 
-/// Adds the hosts of the page to the shop's manifest, on free ports for clients.
+/// Adds the hosts of the page to the shop's manifest, on free ports.
 fn place(shop: &Shop, hosts: &str) -> Result<()> {
     let mut new = String::new();
     for table in hosts.split_inclusive("\n\n") {
@@ -26,7 +27,11 @@ fn place(shop: &Shop, hosts: &str) -> Result<()> {
         }
     }
     let text = std::fs::read_to_string(shop.manifest())?;
-    shop.write_manifest(&format!("{text}\n{}", new.replace("127.0.0.1:8081", "127.0.0.1:0")))
+    let port = || -> Result<u16> { Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()) };
+    let (one, other) = (port()?, port()?);
+    let new = new.replace("127.0.0.1:7443", &format!("127.0.0.1:{one}"));
+    let new = new.replace("127.0.0.1:7444", &format!("127.0.0.1:{other}")).replace("127.0.0.1:8081", "127.0.0.1:0");
+    shop.write_manifest(&format!("{text}\n{new}"))
 }
 
 /// What a command of the page says, word by word.
@@ -91,7 +96,7 @@ fn the_page_moves_two_contexts_with_their_files_and_each_of_its_commands_works()
     let backups = shop.folder.path().join("backups");
     let hosts = blocks(&page, "toml").into_iter().next().context("the hosts")?;
     place(&shop, &hosts)?;
-    let (mut running, mut seen) = (Vec::new(), Vec::new());
+    let (mut running, mut seen, mut asked) = (Vec::<Host>::new(), Vec::new(), false);
     for line in blocks(&page, "sh").iter().flat_map(|block| block.lines()) {
         let taken = std::fs::read_dir(&backups).into_iter().flatten().flatten().next();
         let taken = taken.map(|entry| entry.file_name().to_string_lossy().into_owned()).unwrap_or_default();
@@ -112,12 +117,20 @@ fn the_page_moves_two_contexts_with_their_files_and_each_of_its_commands_works()
             ["check"] => assert_eq!(checked(&shop)?.0, [""; 0]),
             // The files of a stopped shop.
             [.., "--together"] => {
+                if let Some(host) = running.first() {
+                    until(TIMEOUT, || {
+                        let page = host.get("/search?q=blue")?.text();
+                        Ok(if page.contains("Kind of Blue") { Ok(()) } else { Err(page) })
+                    })?;
+                    asked = true;
+                }
                 running.clear();
                 seen.push((line.to_owned(), shop.seam(&words)?));
             }
             words => seen.push((line.to_owned(), shop.seam(words).with_context(|| line.to_owned())?)),
         }
     }
+    ensure!(asked, "the shop showed records of the other host");
     let said = |start: &str| seen.iter().find(|(line, _)| line.starts_with(start)).map(|(_, said)| said.as_str());
     let contexts = said("seam contexts").context("the contexts")?;
     let at = contexts.lines().filter(|line| line.contains(" at records ")).filter_map(|line| line.split(' ').next());
