@@ -50,7 +50,7 @@ async fn serve(manifest: Manifest, folder: Arc<Folder>, options: Options) -> Res
         }
         let (path, contexts) = (manifest.path.clone(), manifest.contexts.clone());
         // On a thread of the runtime, which has the stack that a chain of guests needs.
-        let loading = tokio::task::spawn_blocking(move || App::load(manifest, Compiler::Quick));
+        let loading = tokio::task::spawn_blocking(move || App::load_connected(manifest, Compiler::Quick));
         match loading.await.map_err(|error| CommandError::caused_by(&error, ""))? {
             Ok(app) => break (app, started),
             Err(error) => {

@@ -104,7 +104,7 @@ async fn serve(
     let signals = Signals::new().map_err(|error| failed(&error))?;
     let (path, contexts) = (manifest.path.clone(), manifest.contexts.clone());
     // On a thread of the runtime, which has the stack that a chain of guests needs.
-    let loading = tokio::task::spawn_blocking(move || App::load(manifest, compiler()));
+    let loading = tokio::task::spawn_blocking(move || App::load_connected(manifest, compiler()));
     let app = loading.await.map_err(|error| failed(&error))?.map_err(|error| app_error(&path, &contexts, error))?;
     let mut following = None;
     let also = |app: &App, _: &http::Server| following = watch.then(|| tokio::spawn(app.follow_files()));
