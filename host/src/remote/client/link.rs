@@ -135,7 +135,8 @@ impl Link {
     }
 
     fn set(&self, stage: Stage) {
-        self.metrics.set_up(&self.peer, matches!(stage, Stage::Up(_)));
+        // A connection that no call needs is no host that cannot be reached.
+        self.metrics.set_up(&self.peer, !matches!(stage, Stage::Down(_)));
         self.state.stage.send_replace(stage);
     }
 

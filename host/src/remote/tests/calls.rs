@@ -57,7 +57,8 @@ async fn a_failure_is_the_same_at_its_caller_and_is_counted() {
         let failure = in_time(shop.carry(head(function), Bytes::new())).await.unwrap_err();
         assert_eq!(failure.to_string(), expect);
     }
-    let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+    let metrics = || prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+    let text = metrics();
     for line in [
         "seam_remote_calls_total{outcome=\"trapped\",peer=\"books\"} 1",
         "seam_remote_up{peer=\"books\"} 1",
@@ -65,6 +66,27 @@ async fn a_failure_is_the_same_at_its_caller_and_is_counted() {
     ] {
         assert!(text.contains(line), "{line} is missing in\n{text}");
     }
+    books.stopped().await;
+    in_time(shop.carry(head("echo"), Bytes::new())).await.unwrap_err();
+    assert!(metrics().contains("seam_remote_up{peer=\"books\"} 0"), "a host that is gone");
+}
+
+/// An alarm on 0 must not ring for a host that no call needs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_no_call_has_asked_for_counts_as_reachable() {
+    let (pki, (metrics, registry)) = (Pki::new(), metrics());
+    let config = ClientConfig { system: SYSTEM, peers: vec![peer("127.0.0.1:1".parse().unwrap())] };
+    let _shop = Client::start(config, &Credentials::load(&pki.shop()).unwrap(), &metrics).unwrap();
+    in_time(async {
+        loop {
+            let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+            match text.lines().find(|line| line.starts_with("seam_remote_up{")) {
+                Some(line) => return assert_eq!(line, "seam_remote_up{peer=\"books\"} 1"),
+                None => tokio::task::yield_now().await,
+            }
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
