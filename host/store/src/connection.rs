@@ -18,7 +18,7 @@ use crate::confine::Guard;
 use crate::error::{Error, message};
 use crate::rows::{Packer, Rows, Value};
 use crate::sql::{self, Script, Statement};
-use crate::{damage, limits, mark, program, row_seals};
+use crate::{damage, limits, mark, owner, program, row_seals};
 
 /// What a connection is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub(super) struct Connection {
     fault: Cell<Option<Fault>>,
     /// Whether a commit notes how many rows are sealed.
     seals_rows: Cell<bool>,
+    /// The token under which it commits; `None` while the file has no owner.
+    token: Cell<Option<u64>>,
     long_programs: LongPrograms,
 }
 
@@ -74,6 +76,7 @@ impl Connection {
             counted_changes: Cell::new(0),
             fault: Cell::new(None),
             seals_rows: Cell::new(false),
+            token: Cell::new(None),
             long_programs: LongPrograms::default(),
         }
     }
@@ -121,6 +124,9 @@ impl Connection {
         if self.sqlite.total_changes() == self.counted_changes.get() {
             return Ok(());
         }
+        if let Some(token) = self.token.get() {
+            owner::check(&self.sqlite, token)?;
+        }
         self.run_as_host(if self.seals_rows.get() { mark::ADVANCE_SEALED } else { mark::ADVANCE })?;
         self.counted_changes.set(self.sqlite.total_changes());
         Ok(())
@@ -130,6 +136,11 @@ impl Connection {
     pub fn count_seals(&self) -> rusqlite::Result<()> {
         self.seals_rows.set(row_seals::are_in(&self.sqlite)?);
         Ok(())
+    }
+
+    /// From now on a commit happens only while the file has this token.
+    pub fn set_token(&self, token: u64) {
+        self.token.set(Some(token));
     }
 
     pub fn sqlite(&self) -> &rusqlite::Connection {

@@ -56,6 +56,9 @@ pub const POINTS: &[&str] = &[
     // Having a context mend what several disagree on.
     "reconcile.before-mend",
     "reconcile.after-mend",
+    // Handing a file over to another host.
+    "move.before-hand-over",
+    "move.after-hand-over",
     // Changing versions.
     "deploy.kept",
     "deploy.applying",

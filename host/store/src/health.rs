@@ -8,7 +8,7 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::limits;
 use crate::log_file::path_of;
+use crate::owner::Owner;
 use crate::page_seals::PageSeals;
 use crate::vfs;
 
@@ -117,6 +118,8 @@ pub(super) struct Health {
     /// Of its pages, if they have seals.
     seals: Option<Arc<PageSeals>>,
     closed: AtomicBool,
+    /// The host that owns the file now, if it is another one.
+    moved: OnceLock<String>,
     /// Copies of what `state` says, for the path of every call.
     fenced: AtomicBool,
     failing: AtomicBool,
@@ -147,6 +150,7 @@ impl Health {
             log_path,
             seals: vfs::seals_of(path),
             closed: AtomicBool::new(false),
+            moved: OnceLock::new(),
             fenced: AtomicBool::new(false),
             failing: AtomicBool::new(false),
             in_doubt: AtomicBool::new(false),
@@ -265,6 +269,12 @@ impl Health {
         self.closed.store(true, Relaxed);
     }
 
+    /// From now on no statement begins: the file belongs to another host.
+    pub fn moved(&self, to: &Owner) {
+        self.moved.set(to.host.clone()).ok();
+        self.close();
+    }
+
     pub fn is_closed(&self) -> bool {
         self.closed.load(Relaxed)
     }
@@ -273,7 +283,8 @@ impl Health {
     /// While the file is fenced, and after it was closed.
     pub fn usable(&self) -> Result<(), Error> {
         if self.is_closed() {
-            return Err(Error::Unavailable("the host stops".to_owned()));
+            let why = || "the host stops".to_owned();
+            return Err(Error::Unavailable(self.moved.get().map_or_else(why, |host| format!("it belongs to host `{host}`"))));
         }
         if self.is_fenced()
             && let Some(trouble) = self.trouble()

@@ -57,6 +57,7 @@ mod moment;
 mod oneshot;
 mod open;
 mod outbox;
+mod owner;
 mod page_seals;
 mod program;
 mod promises;
@@ -104,6 +105,7 @@ pub use migrate::{
 };
 pub use moment::{Snapshot, moment};
 pub use open::OpenError;
+pub use owner::{Held, NotHandedOver, Owner, take_over};
 pub use outbox::{Event, Kept, Kind, NewEvent, Span};
 pub use register::{Accepted, Adopted, Register, RegisterError};
 pub use row_seals::{SealError, Verified};

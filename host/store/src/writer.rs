@@ -17,7 +17,7 @@ mod tending;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -30,6 +30,7 @@ use crate::health::Health;
 use crate::mark::Mark;
 use crate::oneshot::Oneshot;
 use crate::open::{OpenError, open, open_or_create};
+use crate::owner::Owner;
 use crate::statistics::Counters;
 use crate::votes::Votes;
 use crate::{blocking, fault, limits};
@@ -46,6 +47,8 @@ pub(super) struct Writer {
     pub sagas: Bell,
     /// Tells this opening of the file from all others; above 0.
     pub opened: i64,
+    /// The token of the file's owner; 0 while the file has none.
+    token: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -99,8 +102,14 @@ impl Writer {
         }
         let (published, sagas) = (Bell::default(), Bell::default());
         let opened = rand::random_range(1..=i64::MAX);
+        let owner = connection_of(&state).map(|connection| Owner::read(connection.sqlite())).transpose();
+        let token = owner.map_err(failed)?.flatten().map_or(0, |owner| owner.token);
         let (votes, state) = (Mutex::new(votes), Mutex::new(state));
-        Ok(Self { config, counters: Counters::default(), health, published, votes, sagas, opened, state })
+        let counters = Counters::default();
+        let writer =
+            Self { config, counters, health, published, votes, sagas, opened, token: AtomicU64::new(0), state };
+        writer.set_token(token);
+        Ok(writer)
     }
 
     pub fn config(&self) -> &Config {
@@ -111,6 +120,19 @@ impl Writer {
     pub fn if_idle(&self, look: impl FnOnce(&Connection)) {
         if let Some(connection) = &self.state.lock().idle {
             look(connection);
+        }
+    }
+
+    /// From now on commits happen only while the file has this token; 0: it has no owner.
+    pub fn set_token(&self, token: u64) {
+        self.token.store(token, Relaxed);
+        self.if_idle(|connection| self.fence(connection));
+    }
+
+    fn fence(&self, connection: &Connection) {
+        match self.token.load(Relaxed) {
+            0 => {}
+            token => connection.set_token(token),
         }
     }
 
@@ -354,6 +376,7 @@ impl Writer {
                 let opened = opened.map_err(|e| Error::Unavailable(error::chain(&e)))?;
                 // Its log may be another: SQLite removes it with the last connection.
                 self.health.opened_again()?;
+                self.fence(&opened);
                 opened
             }
         };
@@ -404,6 +427,11 @@ impl Drop for Writer {
 impl Lease {
     pub fn connection(&self) -> Result<&Connection, Error> {
         self.connection.as_deref().ok_or_else(closed)
+    }
+
+    /// Closes the connection, for good: for a file that this host does not own any more.
+    pub fn close(&mut self) {
+        self.connection = None;
     }
 
     pub fn connection_mut(&mut self) -> Result<&mut Connection, Error> {

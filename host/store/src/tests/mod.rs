@@ -14,6 +14,7 @@ mod health;
 mod longest_call;
 mod migrations;
 mod moments;
+mod owners;
 mod reading;
 mod register;
 mod sagas;

@@ -1,0 +1,93 @@
+//! Owners and fencing tokens: a file that was handed over takes no commit of its old host.
+
+use super::*;
+use crate::connection::Role;
+use crate::open::open;
+
+fn owner(host: &str, token: u64) -> Owner {
+    Owner { host: host.to_owned(), token }
+}
+
+fn unavailable(result: Result<u64, Error>) -> String {
+    match result {
+        Err(Error::Unavailable(why)) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_file_gets_an_owner_once() {
+    let shop = shop();
+    assert_eq!(shop.owner().unwrap(), None);
+    assert_eq!(shop.claim("books", soon()).unwrap(), owner("books", 1));
+    assert_eq!(shop.claim("records", soon()).unwrap(), owner("books", 1), "another host takes nothing away");
+    shop.add("goes on").unwrap();
+}
+
+#[test]
+fn a_file_that_was_handed_over_takes_no_statement_and_has_its_new_owner() {
+    let shop = shop();
+    shop.claim("books", soon()).unwrap();
+    shop.add("before").unwrap();
+    let commits = shop.mark().unwrap().unwrap().commits;
+    let held = shop.hold(soon()).unwrap();
+    let waits = std::thread::spawn({
+        let database = shop.database.clone();
+        move || database.execute("INSERT INTO item (name, stock) VALUES ('after', 1)", &[], soon())
+    });
+    while shop.writer.waiting() == 0 {
+        std::thread::yield_now();
+    }
+    held.hand_over(&owner("records", 2)).unwrap();
+    assert!(unavailable(waits.join().unwrap()).contains("host `records`"));
+    assert!(unavailable(shop.add("later")).contains("host `records`"));
+    assert!(matches!(shop.query("SELECT 1", &[], soon()), Err(Error::Unavailable(_))));
+    let config = shop.database.config().clone();
+    let Fixture { database, folder: _folder } = shop;
+    drop(database);
+    let again = Database::open(config).unwrap();
+    assert_eq!(again.owner().unwrap(), Some(owner("records", 2)));
+    assert_eq!(again.mark().unwrap().unwrap().commits, commits + 1, "the last commit counts");
+    assert_eq!(number_in(&again.query("SELECT count(*) FROM item", &[], soon()).unwrap()), 1);
+}
+
+#[test]
+fn a_writer_that_is_only_held_goes_on() {
+    let shop = shop();
+    shop.claim("books", soon()).unwrap();
+    drop(shop.hold(soon()).unwrap());
+    shop.add("after").unwrap();
+}
+
+/// What another process would do to the file that the host has open, if it could.
+#[test]
+fn each_commit_looks_at_the_token() {
+    let shop = shop();
+    shop.claim("books", soon()).unwrap();
+    shop.add("before").unwrap();
+    let other = open(shop.database.config(), Role::Writer).unwrap();
+    let set = |token: u64| other.run_as_host(&format!("UPDATE seam_owner SET token = {token}")).unwrap();
+    set(2);
+    assert!(unavailable(shop.add("during")).contains("token is 2, and this host has 1"));
+    assert!(unavailable(shop.add("and again, on another connection")).contains("token is 2"));
+    set(1);
+    shop.add("after").unwrap();
+    assert_eq!(shop.items(), 2);
+}
+
+#[test]
+fn a_copy_belongs_to_the_host_that_takes_it_over() {
+    let shop = shop();
+    shop.claim("books", soon()).unwrap();
+    shop.add("before").unwrap();
+    let path = shop.folder.path().join("copy").join("shop.db");
+    std::fs::create_dir(path.parent().unwrap()).unwrap();
+    drop(shop.copy(&path).unwrap());
+    let config = shop.database.config_at(&path);
+    take_over(&config, &owner("records", 2)).unwrap();
+    let copy = Database::open(config).unwrap();
+    assert_eq!(copy.owner().unwrap(), Some(owner("records", 2)));
+    assert_eq!(copy.mark().unwrap().unwrap().commits, shop.mark().unwrap().unwrap().commits + 1);
+    copy.execute("INSERT INTO item (name, stock) VALUES ('there', 1)", &[], soon()).unwrap();
+    assert_eq!(shop.claim("books", soon()).unwrap(), owner("books", 1), "the file itself is as it was");
+}
