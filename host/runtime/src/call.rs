@@ -186,6 +186,9 @@ pub enum Failure {
     /// The host did not make the call: it would close a cycle, or another rule forbids it.
     #[error("`{context}` was not called: {reason}")]
     Refused { context: String, reason: RefusalReason },
+    /// The context has moved to another host, which owns it under this token. Nothing was performed.
+    #[error("`{context}` lives on host `{host}` now")]
+    Moved { context: String, host: String, token: u64 },
 }
 
 impl Failure {

@@ -52,6 +52,8 @@ pub struct ContextSettings {
     pub limits: ContextLimits,
     /// The other host on which it lives; `None`: this one.
     pub at: Option<String>,
+    /// The token of its file's owner, if it has moved since the manifest placed it; 0: it has not.
+    pub token: u64,
 }
 
 impl ContextSettings {

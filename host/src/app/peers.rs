@@ -34,7 +34,7 @@ impl Peers {
         let system = System { codec: codec::VERSION, placement: placement.digest() };
         let others: Vec<&PlacedHost> = placement.hosts.iter().filter(|host| host.name != this.name).collect();
         let peers = others.iter().map(|host| peer(manifest, host)).collect();
-        let client = Client::start(ClientConfig { system, peers }, &credentials, &metrics)?;
+        let client = Client::start(ClientConfig { system, peers, learned: Arc::new(|_, _, _| {}) }, &credentials, &metrics)?;
         let names = others.iter().map(|host| host.name.to_string()).collect();
         let server = ServerConfig::new(this.bind, system, names);
         Ok(Some(Self { client: Arc::new(client), credentials, server, metrics, grants: Grants::of(manifest) }))
@@ -58,7 +58,7 @@ impl Peers {
 fn peer(manifest: &Manifest, host: &PlacedHost) -> Peer {
     let lives_there = |name: &&ContextName| manifest.placement.host_of(name).is_some_and(|home| home.name == host.name);
     let names = manifest.entries().map(|context| &context.settings.name);
-    let contexts = names.filter(lives_there).cloned().collect();
+    let contexts = names.filter(lives_there).map(|name| (name.clone(), 0)).collect();
     Peer { name: host.name.to_string(), address: host.address.clone(), contexts }
 }
 

@@ -85,6 +85,7 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
     let (name, component) = (valid?, component?);
     let settings = ContextSettings {
         at: None,
+        token: 0,
         name,
         variant: main,
         clicks,

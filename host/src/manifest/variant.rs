@@ -87,6 +87,7 @@ fn variant(context: &Context, name: &At<String>, table: Table<'_, '_>, folder: &
     table.finish();
     let settings = ContextSettings {
         at: None,
+        token: 0,
         name: full?,
         variant: name.value.clone(),
         clicks: None,

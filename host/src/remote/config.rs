@@ -11,8 +11,8 @@ pub struct Peer {
     pub name: String,
     /// `host:port`, where the host is a name or an address.
     pub address: String,
-    /// The contexts that live there.
-    pub contexts: Vec<ContextName>,
+    /// The contexts that live there, each with the token of its file's owner; 0: it has never moved.
+    pub contexts: Vec<(ContextName, u64)>,
 }
 
 /// Who this host is, and the PEM files that show it.

@@ -33,7 +33,7 @@ mod wire;
 mod tests;
 
 pub use certificate_text::Described;
-pub use client::{Client, ClientConfig};
+pub use client::{Client, ClientConfig, Learned};
 pub use config::{Allow, Identity, Peer, System};
 pub use credentials::Credentials;
 pub use error::Error;

@@ -2,7 +2,7 @@
 //! need. Without a network: `seam_tests::apart`.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -68,6 +68,14 @@ fn a_host_that_is_gone_or_silent_is_unavailable_in_time() -> Result<()> {
 
 fn eventually(what: &str, holds: impl Fn() -> Result<bool>) -> Result<()> {
     until(TIMEOUT, || Ok(if holds()? { Ok(()) } else { Err(format!("not so: {what}")) }))
+}
+
+/// A thread with stack for guests.
+fn guest_thread<'s, T: Send + 's>(
+    scope: &'s std::thread::Scope<'s, '_>,
+    work: impl FnOnce() -> T + Send + 's,
+) -> Result<std::thread::ScopedJoinHandle<'s, T>> {
+    Ok(std::thread::Builder::new().stack_size(16 << 20).spawn_scoped(scope, work)?)
 }
 
 /// A call of `asking.FUNCTION` that comes from outside, as bytes.
@@ -149,4 +157,59 @@ fn a_caller_that_goes_away_ends_the_work_on_the_other_side() -> Result<()> {
     assert_eq!(wire.waiting.load(Ordering::SeqCst), 0, "and waits no longer");
     eventually("its place is free", || Ok(here.live("asking")?.generation().occupancy().0 == 0))?;
     Ok(())
+}
+
+#[test]
+fn a_context_moves_to_another_host_while_it_is_called_and_no_call_fails() -> Result<()> {
+    let system = system("")?;
+    // `there` has no caller of its own: what it answers came from `here`.
+    let Apart { here, there, .. } = &system.start_apart(&["elsewhere-at-first"])?;
+    let numbers = ContextName::new("numbers").context("a name")?;
+    let (stop, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let asks = |n: u32| {
+        while !stop.load(Ordering::SeqCst) {
+            assert_eq!(ask(here, n)?, Val::Result(Ok(Some(Box::new(Val::U32(2 * n))))));
+            asked.fetch_add(1, Ordering::SeqCst);
+        }
+        anyhow::Ok(())
+    };
+    std::thread::scope(|scope| {
+        let callers = [4, 6, 8].map(|n| guest_thread(scope, move || asks(n)));
+        let more = |than: usize| eventually("calls are answered", || Ok(asked.load(Ordering::SeqCst) > than + 20));
+        let moved = (|| {
+            more(0)?;
+            let arrived = there.prepare(there.specs_with(&numbers, None, 0))?;
+            there.publish(arrived)?;
+            let leaves = here.prepare(here.specs_with(&numbers, Some("there"), 2))?;
+            let held = here.hold_calls(&numbers);
+            eventually("no call runs here", || Ok(held.running() == 0))?;
+            let before = here.live("numbers")?.generation().metrics.calls();
+            eventually("the next calls wait", || Ok(held.waiting() > 0))?;
+            here.publish(leaves)?;
+            held.go_to("there", 2)?;
+            more(asked.load(Ordering::SeqCst))?;
+            ensure!(there.live("numbers")?.generation().metrics.calls() > 20, "they are answered there");
+            ensure!(here.live("numbers")?.generation().metrics.calls() == before, "and not here");
+            Ok(())
+        })();
+        stop.store(true, Ordering::SeqCst);
+        callers.into_iter().try_for_each(|caller| caller?.join().map_err(|_| anyhow::anyhow!("a caller panicked"))?)?;
+        moved
+    })
+}
+
+#[test]
+fn a_move_that_is_given_up_lets_the_calls_that_waited_run_here() -> Result<()> {
+    let system = system("")?;
+    let here = &system.start()?.map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
+    let numbers = ContextName::new("numbers").context("a name")?;
+    std::thread::scope(|scope| {
+        let held = here.hold_calls(&numbers);
+        let caller = guest_thread(scope, || ask(here, 4))?;
+        eventually("the call waits", || Ok(held.waiting() == 1))?;
+        drop(held);
+        let answer = caller.join().map_err(|_| anyhow::anyhow!("the caller panicked"))??;
+        ensure!(answer == Val::Result(Ok(Some(Box::new(Val::U32(8))))), "{answer:?}");
+        Ok(())
+    })
 }

@@ -37,18 +37,20 @@ pub struct Admission {
     queue: u32,
     inside: Tally,
     waiting: Tally,
+    /// No call enters; all wait.
+    held: bool,
     /// Those that wait, in the order of their arrival.
     tickets: VecDeque<(Option<FunctionId>, Arc<Ticket>)>,
 }
 
 impl Admission {
     pub fn new(most: u32, queue: u32) -> Self {
-        Self { most, queue, inside: Tally::default(), waiting: Tally::default(), tickets: VecDeque::new() }
+        Self { most, queue, inside: Tally::default(), waiting: Tally::default(), held: false, tickets: VecDeque::new() }
     }
 
     /// Enters if there is room. Never waits.
     pub fn enter(&mut self, function: Option<FunctionId>) -> bool {
-        let room = self.inside.has_room(function, self.most);
+        let room = !self.held && self.inside.has_room(function, self.most);
         if room {
             self.inside.add(function);
         }
@@ -63,7 +65,7 @@ impl Admission {
     /// Queues a call that may not enter now: the ticket is granted when it has entered. `None`: too many calls wait.
     /// With `always`, the queue is never too long.
     pub fn wait(&mut self, function: Option<FunctionId>, always: bool) -> Option<Arc<Ticket>> {
-        if !always && !self.waiting.has_room(function, self.queue) {
+        if !always && !self.held && !self.waiting.has_room(function, self.queue) {
             return None;
         }
         let ticket = Arc::new(Ticket::default());
@@ -85,7 +87,28 @@ impl Admission {
     /// Leaves, and lets in the calls that have waited longest for it.
     pub fn leave(&mut self, function: Option<FunctionId>) {
         self.inside.remove(function);
-        loop {
+        self.let_in();
+    }
+
+    /// From now on no call enters, until `go_on`: each waits, however many there are.
+    pub fn hold(&mut self) {
+        self.held = true;
+    }
+
+    /// Calls enter again.
+    pub fn go_on(&mut self) {
+        self.held = false;
+        self.let_in();
+    }
+
+    /// Ends the wait of all calls without letting them in.
+    pub fn turn_away(&mut self) {
+        self.waiting = Tally::default();
+        self.tickets.drain(..).for_each(|(_, ticket)| ticket.grant());
+    }
+
+    fn let_in(&mut self) {
+        while !self.held {
             let (inside, most) = (&self.inside, self.most);
             let first = self.tickets.iter().position(|(function, _)| inside.has_room(*function, most));
             let Some((function, ticket)) = first.and_then(|at| self.tickets.remove(at)) else { return };
@@ -207,6 +230,31 @@ mod tests {
         admission.leave(signs_up);
         assert_eq!(waits.map(|ticket| admission.give_up(&ticket)), [false, false], "one has none inside any more");
         assert_eq!((admission.inside(), admission.waiting()), (3, 0));
+    }
+
+    #[test]
+    fn while_it_is_held_none_enters_and_all_may_wait() {
+        let mut admission = Admission::new(2, 1);
+        assert!(admission.enter(None));
+        admission.hold();
+        let waits = [(); 3].map(|()| (admission.enter(None), admission.wait(None, false).unwrap()).1);
+        admission.leave(None);
+        assert_eq!((admission.inside(), admission.waiting()), (0, 3));
+        admission.go_on();
+        assert_eq!((admission.inside(), admission.waiting()), (2, 1));
+        assert_eq!(waits.map(|ticket| admission.give_up(&ticket)), [false, false, true], "the first ones are inside");
+    }
+
+    #[test]
+    fn calls_that_are_turned_away_have_not_entered() {
+        let mut admission = Admission::new(2, 8);
+        admission.hold();
+        let waits = [(); 2].map(|()| admission.wait(function("sign-up"), false).unwrap());
+        admission.turn_away();
+        assert_eq!((admission.inside(), admission.waiting()), (0, 0));
+        let now = std::time::Instant::now();
+        let clock = seam_store::clock::Clock::system();
+        assert_eq!(waits.map(|ticket| ticket.wait(&clock, now)), [true, true], "they do not wait any more");
     }
 
     #[test]

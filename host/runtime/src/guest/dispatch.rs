@@ -256,6 +256,11 @@ pub trait Exchange: Send {
     /// When `bytes` are not the results of this function.
     fn decode(&mut self, function: &Function, bytes: &[u8]) -> wasmtime::Result<()>;
 
+    /// Whether the call came from another host.
+    fn is_from_elsewhere(&self) -> bool {
+        false
+    }
+
     /// The results as values, after the call.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ use crate::call::{Call, ContextIndex, Failure, RefusalReason};
 use crate::component::{Component, ContextProblem, ContextSpec, InterfaceName};
 use crate::guest::attempts::Attempts;
 use crate::guest::bulkhead::{Bulkheads, CalleeLoad};
-use crate::guest::dispatch::DispatchTable;
+use crate::guest::dispatch::{Dispatch, DispatchTable};
 use crate::guest::migrations::MigrationRecord;
 use crate::guest::places::Place as _;
 use crate::guest::transactions::Transactions;
@@ -59,9 +59,20 @@ pub struct Generation {
     tolerated_schema: AtomicU32,
     /// Why no call reaches it: its store or its start failed. Another version may take its place.
     out_of_service: OnceLock<ContextProblem>,
+    /// Where its context lives since it has left this host.
+    new_home: OnceLock<NewHome>,
     /// Belongs to the context: each version hands it on to the next.
     pub recorder: Arc<Recorder>,
     last_trap: Mutex<Option<TrapReport>>,
+}
+
+/// Where a context lives that has left this host.
+#[derive(Clone)]
+pub(crate) struct NewHome {
+    pub host: String,
+    /// Of its file's owner.
+    pub token: u64,
+    pub callee: Arc<dyn Dispatch>,
 }
 
 /// What a version takes over from the one before it.
@@ -122,6 +133,7 @@ impl Generation {
             calls_before,
             tolerated_schema,
             out_of_service: OnceLock::new(),
+            new_home: OnceLock::new(),
             recorder,
             last_trap: Mutex::default(),
         }
@@ -175,11 +187,33 @@ impl Generation {
     /// What a caller gets while no call reaches it.
     #[cold]
     pub fn absence(&self) -> Failure {
-        let reason = match self.lives_elsewhere() {
+        let settings = &self.spec.settings;
+        let reason = match &settings.at {
+            Some(host) if settings.token > 0 => return self.moved(host, settings.token),
             Some(host) => format!("it lives on host `{host}`, not on this one"),
             None => "it is out of service; `seam contexts` shows why".to_owned(),
         };
         Failure::Absent { context: self.blueprint.context.to_string(), reason }
+    }
+
+    fn moved(&self, host: &str, token: u64) -> Failure {
+        Failure::Moved { context: self.blueprint.context.to_string(), host: host.to_owned(), token }
+    }
+
+    /// From now on no call enters: each waits. Calls that run go on.
+    pub(crate) fn hold(&self) {
+        self.pool.hold();
+    }
+
+    /// Calls enter again.
+    pub(crate) fn go_on(&self) {
+        self.pool.go_on();
+    }
+
+    /// Sends the calls that wait, and all later ones, to the new home of the context. No call runs here any more.
+    pub(crate) fn move_to(&self, home: NewHome) {
+        self.new_home.set(home).ok();
+        self.pool.move_away();
     }
 
     fn is_fenced(&self) -> bool {
@@ -340,6 +374,10 @@ impl Generation {
         match refused {
             NotAdmitted::Full => Failure::Overloaded { context },
             NotAdmitted::TimedOut => Failure::TimedOut { context },
+            NotAdmitted::Moved => match self.new_home.get() {
+                Some(home) => self.moved(&home.host, home.token),
+                None => self.absence(),
+            },
         }
     }
 

@@ -187,7 +187,8 @@ impl CallMetrics {
     pub(crate) fn record(&self, took: Duration, failure: Option<&Failure>) {
         self.duration.observe(took.as_secs_f64());
         let kind = match failure {
-            None => return,
+            // A call that went on to another host is counted there.
+            None | Some(Failure::Moved { .. }) => return,
             Some(Failure::Trapped { .. }) => FailureKind::Trapped,
             Some(Failure::TimedOut { .. }) => FailureKind::TimedOut,
             Some(Failure::Overloaded { .. }) => FailureKind::Overloaded,

@@ -46,6 +46,8 @@ struct State<I> {
     idle_low: usize,
     /// The generation was replaced: instances are not kept any more.
     retired: bool,
+    /// The context lives elsewhere now: no call runs here any more.
+    moved: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +56,8 @@ pub enum NotAdmitted {
     Full,
     /// No permit was released before the deadline.
     TimedOut,
+    /// The context lives elsewhere now. No call that waited has run.
+    Moved,
 }
 
 type Entered<'a, I> = (Permit<'a, I>, Option<I>);
@@ -87,6 +91,7 @@ impl<I> Pool<I> {
             idle: Vec::new(),
             idle_low: 0,
             retired: false,
+            moved: false,
         };
         // As many as may wait for a permit, but at least as many as may run.
         let away_most = queue.max(concurrency);
@@ -137,12 +142,33 @@ impl<I> Pool<I> {
     /// A permit if there is room, or a place in the queue.
     fn queue_for(&self, function: Option<FunctionId>) -> Result<Result<Entered<'_, I>, Waiting<'_, I>>, NotAdmitted> {
         let mut state = self.state.lock();
+        if state.moved {
+            return Err(NotAdmitted::Moved);
+        }
         let counted = self.counted(function);
         if state.permits.enter(counted) {
             return Ok(Ok((Permit { pool: self, function }, state.pop_idle())));
         }
         let ticket = state.permits.wait(counted, false).ok_or(NotAdmitted::Full)?;
         Ok(Err(Waiting { pool: self, function, ticket, over: false }))
+    }
+
+    /// From now on no call gets a permit, until `go_on`: each waits until its deadline. Calls that have one go on.
+    pub fn hold(&self) {
+        self.state.lock().permits.hold();
+    }
+
+    /// Calls get permits again.
+    pub fn go_on(&self) {
+        self.state.lock().permits.go_on();
+    }
+
+    /// Ends the wait of all calls, and each later one, with `NotAdmitted::Moved`. For a pool that is held, and in which
+    /// no call runs any more.
+    pub fn move_away(&self) {
+        let mut state = self.state.lock();
+        state.moved = true;
+        state.permits.turn_away();
     }
 
     /// Takes back an instance whose call succeeded.
@@ -193,6 +219,9 @@ impl<'a, I> Waiting<'a, I> {
     fn end(mut self, granted: bool) -> Result<Entered<'a, I>, NotAdmitted> {
         self.over = true;
         let mut state = self.pool.state.lock();
+        if state.moved {
+            return Err(NotAdmitted::Moved);
+        }
         if !granted && state.permits.give_up(&self.ticket) {
             return Err(NotAdmitted::TimedOut);
         }
@@ -202,7 +231,12 @@ impl<'a, I> Waiting<'a, I> {
 
 impl<I> Drop for Waiting<'_, I> {
     fn drop(&mut self) {
-        if !self.over && !self.pool.state.lock().permits.give_up(&self.ticket) {
+        if self.over {
+            return;
+        }
+        let mut state = self.pool.state.lock();
+        if !state.moved && !state.permits.give_up(&self.ticket) {
+            drop(state);
             self.pool.release(self.function);
         }
     }

@@ -45,6 +45,15 @@ impl Drain {
         });
     }
 
+    /// The replaced generations of `context` and its variants that still have calls.
+    pub fn of(&self, context: &str) -> Vec<Arc<Generation>> {
+        let is_its = |draining: &&Draining| {
+            let name = &draining.context;
+            name.variant().map_or(name.as_str(), |(main, _)| main) == context
+        };
+        self.generations.lock().iter().filter(is_its).filter_map(|draining| draining.generation.upgrade()).collect()
+    }
+
     pub fn list(&self) -> Vec<(ContextName, u64)> {
         let draining = self.generations.lock();
         let alive = draining.iter().filter(|d| d.generation.strong_count() > 0);

@@ -181,6 +181,10 @@ impl Exchange for Encoded<'_> {
         })
     }
 
+    fn is_from_elsewhere(&self) -> bool {
+        true
+    }
+
     fn params(&self, _: &Function) -> wasmtime::Result<Vec<Val>> {
         Ok(codec::decode(self.arguments, &self.param_types())?)
     }

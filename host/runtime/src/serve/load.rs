@@ -46,7 +46,11 @@ pub(super) fn without_broken_variants<T>(
 ) -> Result<T, Error> {
     loop {
         let problems = match work(absent) {
-            Err(Error::Problems(problems)) if problems.iter().all(|p| p.context.variant().is_some()) => problems,
+            Err(Error::Problems(problems))
+                if !problems.is_empty() && problems.iter().all(|p| p.context.variant().is_some()) =>
+            {
+                problems
+            }
             done => return done,
         };
         let known = absent.len();

@@ -399,6 +399,16 @@ impl Registry {
         self.0.stores.resolve();
     }
 
+    /// The replaced versions of `context` that still have calls.
+    pub(super) fn draining_of(&self, context: &ContextName) -> Vec<Arc<Generation>> {
+        self.0.publisher.drain.of(context.as_str())
+    }
+
+    /// Forgets the file of a context that has left this host, so that it can be opened again when it comes back.
+    pub(super) fn forget_store(&self, context: &ContextName) {
+        self.0.stores.forget(context);
+    }
+
     /// The files that are open, each with its context or variant.
     pub fn stores(&self) -> Vec<(ContextName, Arc<Database>)> {
         self.0.stores.opened()

@@ -112,6 +112,11 @@ impl Stores {
         }
     }
 
+    /// Forgets the file of a context that has left this host.
+    pub fn forget(&self, context: &ContextName) {
+        self.open.lock().remove(context);
+    }
+
     pub fn opened(&self) -> Vec<(ContextName, Arc<Database>)> {
         let open = self.open.lock();
         open.iter().filter_map(|(name, file)| Some((name.clone(), file.upgrade()?))).collect()

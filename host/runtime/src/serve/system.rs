@@ -177,8 +177,9 @@ fn add_to(out: &mut Vec<ContextProblem>, found: Vec<ContextProblem>, specs: &[Co
     let others: Vec<_> = contexts.into_iter().filter(|problem| !is_out(out, &problem.context)).collect();
     out.extend(others);
     let here = specs.iter().filter(|spec| spec.settings.at.is_none());
-    let mut left = here.map(|spec| &spec.settings.name).filter(|name| name.variant().is_none());
-    if again || left.all(|name| is_out(out, name)) {
+    let here: Vec<_> = here.map(|spec| &spec.settings.name).filter(|name| name.variant().is_none()).collect();
+    // A host on which no context lives serves: one may move there.
+    if again || !here.is_empty() && here.iter().all(|name| is_out(out, name)) {
         return Err(Error::Problems(std::mem::take(out)));
     }
     Ok(())

@@ -41,6 +41,7 @@ fn settings(name: &str, variant: &str, component: &Path) -> ContextSettings {
         shared: Vec::new(),
         outgoing: Vec::new(),
         at: None,
+        token: 0,
         limits: ContextLimits {
             instance_memory_mb: 1,
             context_memory_mb: 2,

@@ -15,6 +15,7 @@ use h2::Reason;
 use http::Request;
 use http::uri::Authority;
 use http_body_util::Full;
+use parking_lot::RwLock;
 use rustls_pki_types::ServerName;
 use seam_runtime::call::Failure;
 use seam_runtime::remote::{Carried, Carrier, Head};
@@ -31,18 +32,33 @@ use super::wire::{self, Answered, Rejection};
 use crate::limits;
 
 /// What a client is started with.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ClientConfig {
     pub system: System,
     /// The other hosts.
     pub peers: Vec<Peer>,
+    /// Called when another host says where a context lives now.
+    pub learned: Arc<Learned>,
 }
+
+/// Takes the context, its host, and the token of its file's owner.
+pub type Learned = dyn Fn(&ContextName, &str, u64) + Send + Sync;
 
 /// The connections of this host to all others. They end when it is dropped.
 pub struct Client {
-    links: HashMap<ContextName, Arc<Link>>,
+    links: Links,
+    homes: HomeTable,
+    learned: Arc<Learned>,
     keepers: Vec<AbortHandle>,
 }
+
+/// By the name of the host.
+type Links = Arc<HashMap<String, Arc<Link>>>;
+
+/// The connection to a context's host, and the token under which the context lives there.
+type Home = (Arc<Link>, u64);
+
+type HomeTable = Arc<RwLock<HashMap<ContextName, Home>>>;
 
 impl Drop for Client {
     fn drop(&mut self) {
@@ -56,7 +72,7 @@ impl Client {
     /// # Errors
     /// When the address of a host is none.
     pub fn start(config: ClientConfig, credentials: &Credentials, metrics: &Metrics) -> Result<Self, Error> {
-        let mut links = HashMap::new();
+        let (mut links, mut homes) = (HashMap::new(), HashMap::new());
         let mut keepers = Vec::new();
         for peer in config.peers {
             let unfit = || Error::Address { host: peer.name.clone(), address: peer.address.clone() };
@@ -75,48 +91,96 @@ impl Client {
                 state: link::State::default(),
             });
             keepers.push(tokio::spawn(link::keep(link.clone())).abort_handle());
-            links.extend(peer.contexts.into_iter().map(|context| (context, link.clone())));
+            homes.extend(peer.contexts.into_iter().map(|(context, token)| (context, (link.clone(), token))));
+            links.insert(link.peer.clone(), link);
         }
-        Ok(Self { links, keepers })
+        let homes = Arc::new(RwLock::new(homes));
+        Ok(Self { links: Arc::new(links), homes, learned: config.learned, keepers })
     }
 
     /// Waits until the host of the context can be called.
     #[cfg(test)]
     pub(super) async fn until_up(&self, context: &ContextName) {
-        if let Some(link) = self.link(context) {
+        if let Some((link, _)) = self.home(context) {
             link.until_up().await;
         }
     }
 
-    /// A variant lives where its context does.
-    fn link(&self, context: &ContextName) -> Option<&Arc<Link>> {
-        let name = context.variant().map_or(context.as_str(), |(context, _)| context);
-        self.links.get(name)
+    /// From now on calls of `context` go to `host`, unless it has moved on from there under a later token.
+    pub fn set_home(&self, context: &ContextName, host: &str, token: u64) {
+        self.homes().set(context, host, token);
     }
+
+    fn homes(&self) -> Homes {
+        Homes { links: self.links.clone(), homes: self.homes.clone(), learned: self.learned.clone() }
+    }
+
+    fn home(&self, context: &ContextName) -> Option<Home> {
+        home(&self.homes.read(), context)
+    }
+}
+
+/// Where contexts live. Shared with the calls that learn it.
+struct Homes {
+    links: Links,
+    homes: HomeTable,
+    learned: Arc<Learned>,
+}
+
+impl Homes {
+    /// Notes where the context lives. `None` when that is no news, or no host that is known.
+    fn set(&self, context: &ContextName, host: &str, token: u64) -> Option<Home> {
+        let link = self.links.get(host)?;
+        let mut homes = self.homes.write();
+        if home(&homes, context).is_some_and(|(_, known)| known >= token) {
+            return None;
+        }
+        homes.insert(context.clone(), (link.clone(), token));
+        Some((link.clone(), token))
+    }
+
+    /// The call, at the host where the context lives: the one that is known, and then those to which its hosts refer.
+    async fn carry(&self, mut home: Option<Home>, mut head: Head, arguments: Bytes) -> Carried {
+        let started = Instant::now();
+        let remaining = head.remaining;
+        for _ in 0..=limits::REMOTE_RESENDS {
+            let Some((link, _)) = home else { break };
+            head.remaining = remaining.saturating_sub(started.elapsed());
+            let carried = link.carry(&head, arguments.clone()).await;
+            let Err(Failure::Moved { context, host, token }) = &carried else { return carried };
+            let Some(moved) = ContextName::new(context) else { return carried };
+            home = self.set(&moved, host, *token);
+            if home.is_some() {
+                tracing::info!(target: "remote", context, host, token, "the context has moved: calls go to its host now");
+                (self.learned)(&moved, host, *token);
+            }
+        }
+        let reason = "no host says that it lives there".to_owned();
+        Err(Failure::Absent { context: head.context.to_string(), reason })
+    }
+}
+
+/// A variant lives where its context does.
+fn home(homes: &HashMap<ContextName, Home>, context: &ContextName) -> Option<Home> {
+    homes.get(context.variant().map_or(context.as_str(), |(context, _)| context)).cloned()
 }
 
 impl Carrier for Client {
     fn carry(&self, head: Head, arguments: Bytes) -> Pin<Box<dyn Future<Output = Carried> + Send>> {
-        let link = self.link(&head.context).cloned();
-        Box::pin(async move {
-            let context = head.context.to_string();
-            match link {
-                Some(link) => link.carry(head, arguments).await,
-                None => Err(Failure::Absent { context, reason: "it lives on no other host".to_owned() }),
-            }
-        })
+        let (home, homes) = (self.home(&head.context), self.homes());
+        Box::pin(async move { homes.carry(home, head, arguments).await })
     }
 
     fn is_down(&self, context: &ContextName) -> bool {
-        self.link(context).is_none_or(|link| link.is_down())
+        self.home(context).is_none_or(|(link, _)| link.is_down())
     }
 }
 
 impl Link {
-    async fn carry(&self, head: Head, arguments: Bytes) -> Carried {
+    async fn carry(&self, head: &Head, arguments: Bytes) -> Carried {
         let started = Instant::now();
         let context = head.context.to_string();
-        let carried = tokio::time::timeout(head.remaining, self.send(&head, arguments, started)).await;
+        let carried = tokio::time::timeout(head.remaining, self.send(head, arguments, started)).await;
         let (outcome, carried) = match carried {
             Ok(Ok(carried)) => (wire::answered(&carried), carried),
             Ok(Err(rejection)) => {

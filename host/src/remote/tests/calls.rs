@@ -16,9 +16,9 @@ use seam_runtime::remote::Carrier;
 use super::forwarder::Forwarder;
 use super::identities::Stranger;
 use super::lines::Lines;
-use super::{Books, Pki, SYSTEM, client, context, head, in_time, metrics, peer};
+use super::{Books, Pki, SYSTEM, client, config, context, head, in_time, metrics};
 use crate::limits;
-use crate::remote::{Client, ClientConfig, Credentials, System, wire};
+use crate::remote::{Client, Credentials, System, wire};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_are_answered_over_one_connection_with_all_that_travels_along() {
@@ -46,7 +46,7 @@ async fn a_failure_is_the_same_at_its_caller_and_is_counted() {
     let pki = Pki::new();
     let books = Books::start(&pki.books()).await;
     let (metrics, registry) = metrics();
-    let config = ClientConfig { system: SYSTEM, peers: vec![peer(books.address)] };
+    let config = config(SYSTEM, books.address);
     let shop = Client::start(config, &Credentials::load(&pki.shop()).unwrap(), &metrics).unwrap();
     for (function, expect) in [
         ("trap", "`finance` trapped: unreachable"),
@@ -75,7 +75,7 @@ async fn a_failure_is_the_same_at_its_caller_and_is_counted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_no_call_has_asked_for_counts_as_reachable() {
     let (pki, (metrics, registry)) = (Pki::new(), metrics());
-    let config = ClientConfig { system: SYSTEM, peers: vec![peer("127.0.0.1:1".parse().unwrap())] };
+    let config = config(SYSTEM, "127.0.0.1:1".parse().unwrap());
     let _shop = Client::start(config, &Credentials::load(&pki.shop()).unwrap(), &metrics).unwrap();
     in_time(async {
         loop {
@@ -147,7 +147,7 @@ async fn hosts_that_do_not_fit_each_other_say_so_before_the_first_call() {
         (System { placement: [8; 32], ..SYSTEM }, "has 0808080808080808", "with the same `seam.toml`"),
     ] {
         let (lines, _guard) = Lines::keep();
-        let config = ClientConfig { system, peers: vec![peer(books.address)] };
+        let config = config(system, books.address);
         let shop = Client::start(config, &shop, &metrics().0).unwrap();
         let failure = in_time(shop.carry(head("echo"), Bytes::new())).await.unwrap_err();
         assert_eq!(failure.to_string(), "`finance` is not available: its host `books` cannot be reached");

@@ -197,13 +197,16 @@ fn metrics() -> (Metrics, prometheus::Registry) {
 }
 
 fn peer(address: SocketAddr) -> Peer {
-    Peer { name: "books".to_owned(), address: address.to_string(), contexts: vec![context("finance")] }
+    Peer { name: "books".to_owned(), address: address.to_string(), contexts: vec![(context("finance"), 0)] }
+}
+
+fn config(system: System, books: SocketAddr) -> ClientConfig {
+    ClientConfig { system, peers: vec![peer(books)], learned: Arc::new(|_, _, _| {}) }
 }
 
 /// The host `shop`, which calls `books` there.
 fn client(identity: &Identity, address: SocketAddr) -> Client {
-    let config = ClientConfig { system: SYSTEM, peers: vec![peer(address)] };
-    Client::start(config, &Credentials::load(identity).unwrap(), &metrics().0).unwrap()
+    Client::start(config(SYSTEM, address), &Credentials::load(identity).unwrap(), &metrics().0).unwrap()
 }
 
 async fn in_time<F: Future>(future: F) -> F::Output {

@@ -30,6 +30,8 @@ pub mod field {
     pub const OUTCOME: &str = "seam-outcome";
     pub const CONTEXT: &str = "seam-context";
     pub const RULE: &str = "seam-rule";
+    pub const HOME: &str = "seam-home";
+    pub const TOKEN: &str = "seam-token";
 }
 
 /// Why a body was not read to its end.
@@ -92,6 +94,8 @@ mod tests {
             field::OUTCOME,
             field::CONTEXT,
             field::RULE,
+            field::HOME,
+            field::TOKEN,
         ];
         for name in fields.into_iter().chain(super::outcome::NAMES) {
             assert!(page.contains(&format!("`{name}`")), "{name}");

@@ -15,16 +15,18 @@ const TIMED_OUT: &str = "timed-out";
 const OVERLOADED: &str = "overloaded";
 const ABSENT: &str = "absent";
 const REFUSED: &str = "refused";
+const MOVED: &str = "moved";
 
 /// All values of `seam-outcome`, and of `seam-rule`.
 #[cfg(test)]
-pub const NAMES: [&str; 16] = [
+pub const NAMES: [&str; 17] = [
     ANSWERED,
     TRAPPED,
     TIMED_OUT,
     OVERLOADED,
     ABSENT,
     REFUSED,
+    MOVED,
     "unreadable",
     "version",
     "placement",
@@ -133,6 +135,7 @@ pub fn answered(carried: &Carried) -> &'static str {
         Err(Failure::Overloaded { .. }) => OVERLOADED,
         Err(Failure::Absent { .. }) => ABSENT,
         Err(Failure::Refused { .. }) => REFUSED,
+        Err(Failure::Moved { .. }) => MOVED,
     }
 }
 
@@ -143,6 +146,7 @@ fn failed(failure: &Failure) -> Response<Full<Bytes>> {
         Failure::Overloaded { context } => (StatusCode::SERVICE_UNAVAILABLE, context, ""),
         Failure::Absent { context, reason } => (StatusCode::SERVICE_UNAVAILABLE, context, reason.as_str()),
         Failure::Refused { context, .. } => (StatusCode::FORBIDDEN, context, ""),
+        Failure::Moved { context, .. } => (StatusCode::MISDIRECTED_REQUEST, context, ""),
     };
     let mut response = respond(status, answered(&Err(failure.clone())), text(why));
     let fields = response.headers_mut();
@@ -153,6 +157,12 @@ fn failed(failure: &Failure) -> Response<Full<Bytes>> {
         && let Some((rule, _)) = RULES.iter().find(|(_, of)| of == reason)
     {
         fields.insert(field::RULE, HeaderValue::from_static(rule));
+    }
+    if let Failure::Moved { host, token, .. } = failure
+        && let Ok(host) = HeaderValue::from_str(host)
+    {
+        fields.insert(field::HOME, host);
+        fields.insert(field::TOKEN, HeaderValue::from(*token));
     }
     response
 }
@@ -177,13 +187,16 @@ pub struct Answered {
     outcome: String,
     context: Option<String>,
     rule: Option<String>,
+    home: Option<(String, u64)>,
 }
 
 impl Answered {
     pub fn read(parts: &response::Parts) -> Self {
         let text = |name| one(&parts.headers, name).map(str::to_owned);
         let outcome = text(field::OUTCOME).unwrap_or_default();
-        Self { status: parts.status, outcome, context: text(field::CONTEXT), rule: text(field::RULE) }
+        let token = text(field::TOKEN).and_then(|token| token.parse().ok());
+        let home = text(field::HOME).zip(token);
+        Self { status: parts.status, outcome, context: text(field::CONTEXT), rule: text(field::RULE), home }
     }
 
     /// Whether the body has the results.
@@ -207,6 +220,9 @@ impl Answered {
         let why = String::from_utf8_lossy(&body).into_owned();
         let context = self.context.unwrap_or_else(|| context.to_owned());
         let rule = |rule: String| RULES.iter().find(|(name, _)| *name == rule).map(|(_, reason)| *reason);
+        if let (MOVED, Some((host, token))) = (self.outcome.as_str(), self.home) {
+            return Ok(Err(Failure::Moved { context, host, token }));
+        }
         let failure = match (self.outcome.as_str(), self.rule.and_then(rule)) {
             (TRAPPED, _) => Failure::Trapped { context, reason: why },
             (TIMED_OUT, _) => Failure::TimedOut { context },
@@ -255,6 +271,7 @@ mod tests {
             Err(Failure::TimedOut { context: context() }),
             Err(Failure::Overloaded { context: context() }),
             Err(Failure::Absent { context: context(), reason: "it drains".to_owned() }),
+            Err(Failure::Moved { context: context(), host: "records".to_owned(), token: 7 }),
         ];
         outcomes.extend(RULES.map(|(_, reason)| Err(Failure::Refused { context: context(), reason })));
         for outcome in outcomes {

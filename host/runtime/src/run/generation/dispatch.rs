@@ -41,6 +41,15 @@ impl Generation {
         })
     }
 
+    /// The callee at the new home of the context, for a call that waited while the context moved there. A call from
+    /// another host is sent there by that host itself, whose certificate names its caller.
+    fn goes_on_elsewhere(&self, outcome: &Result<(), Failure>, exchange: &dyn Exchange) -> Option<&dyn Dispatch> {
+        match outcome {
+            Err(Failure::Moved { .. }) if !exchange.is_from_elsewhere() => Some(&*self.new_home.get()?.callee),
+            _ => None,
+        }
+    }
+
     /// Keeps a call that is recorded.
     fn keep(
         &self,
@@ -70,7 +79,7 @@ impl Dispatch for Generation {
         exchange: &mut dyn Exchange,
     ) -> Result<(), Failure> {
         let (at, mut noted) = (self.found(function)?, Noted::default());
-        let now = Instant::now();
+        let (now, made) = (Instant::now(), call);
         call.deadline = call.callee_deadline(now);
         let taken = self.recorder.takes(now);
         let outcome = self.run(call, function.callee, callees, now, |instance| {
@@ -82,6 +91,9 @@ impl Dispatch for Generation {
             noted = instance.noted();
             done
         });
+        if let Some(elsewhere) = self.goes_on_elsewhere(&outcome, exchange) {
+            return elsewhere.call(made, callees, function, exchange);
+        }
         if taken {
             self.keep(at, function, exchange, &outcome, noted, now);
         }
@@ -100,7 +112,7 @@ impl Dispatch for Generation {
         }
         Box::pin(async move {
             let (at, mut noted) = (self.found(function)?, Noted::default());
-            let now = Instant::now();
+            let (now, made) = (Instant::now(), call);
             call.deadline = call.callee_deadline(now);
             let (taken, mut timed) = (self.recorder.takes(now), Timed::since(now));
             let outcome = match self.enter_async(call, function.callee, callees, &mut timed).await {
@@ -121,6 +133,9 @@ impl Dispatch for Generation {
                 Err(failure) => Err(failure),
             };
             let outcome = self.counted(&call, callees, &timed, outcome);
+            if let Some(elsewhere) = self.goes_on_elsewhere(&outcome, exchange) {
+                return elsewhere.call_async(made, callees, function, exchange).await;
+            }
             if taken {
                 self.keep(at, function, exchange, &outcome, noted, now);
             }

@@ -145,6 +145,9 @@ impl Generation {
         outcome: Result<T, Failure>,
     ) -> Result<T, Failure> {
         let (ended, failure) = (Instant::now(), outcome.as_ref().err());
+        if matches!(failure, Some(Failure::Moved { .. })) {
+            return outcome;
+        }
         // What broke while a store did not work says nothing of the version.
         let blamed = failure.filter(|_| !callees.store_fails());
         if !call.bulk {

@@ -57,7 +57,7 @@ impl CallResult {
             Failure::Trapped { .. } => "it trapped",
             Failure::TimedOut { .. } => "it did not answer in time",
             Failure::Overloaded { .. } => "it was overloaded",
-            Failure::Absent { .. } => "it was not available",
+            Failure::Absent { .. } | Failure::Moved { .. } => "it was not available",
             Failure::Refused { .. } => "it was not called",
         };
         Self::Broken(Broken { kind: kind.to_owned(), why: failure.to_string() })

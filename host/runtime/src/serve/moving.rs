@@ -1,0 +1,98 @@
+//! A context that moves to another host while it is called: its calls wait meanwhile, and then go there.
+//!
+//! Invariants: a call waits no longer than its own deadline. It runs here or there, and never on both: none runs here
+//! any more once it may run there.
+//! Not here: the file, and who decides that the context moves (the crate `seam`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use seam_store::ids::ContextName;
+
+use super::error::Error;
+use super::registry::Registry;
+use crate::component::ContextSpec;
+use crate::run::Generation;
+use crate::run::generation::NewHome;
+
+/// The calls of a context, held: those that run go on, and no other one begins before this is dropped.
+pub struct HeldCalls {
+    registry: Registry,
+    context: ContextName,
+    generations: Vec<Arc<Generation>>,
+    moved: bool,
+}
+
+impl Registry {
+    /// Holds the calls of `context` and of its variants, in all versions that a request can still reach.
+    pub fn hold_calls(&self, context: &ContextName) -> HeldCalls {
+        let is_its = |generation: &&Arc<Generation>| main(generation.context()) == context.as_str();
+        let set = self.serving();
+        let mut generations: Vec<_> = set.reachable().filter(is_its).cloned().collect();
+        generations.extend(self.draining_of(context));
+        generations.iter().for_each(|generation| generation.hold());
+        HeldCalls { registry: self.clone(), context: context.clone(), generations, moved: false }
+    }
+
+    /// The specs that serve now, with `context` and its variants on the host `at`; `None`: on this one. The `token` is
+    /// that of the new owner of its file.
+    pub fn specs_with(&self, context: &ContextName, at: Option<&str>, token: u64) -> Vec<ContextSpec> {
+        let mut specs = self.specs();
+        for spec in specs.iter_mut().filter(|spec| main(&spec.settings.name) == context.as_str()) {
+            (spec.settings.at, spec.settings.token) = (at.map(ToOwned::to_owned), token);
+        }
+        specs
+    }
+}
+
+fn main(name: &ContextName) -> &str {
+    name.variant().map_or(name.as_str(), |(main, _)| main)
+}
+
+impl HeldCalls {
+    /// The calls that run.
+    pub fn running(&self) -> u32 {
+        self.generations.iter().map(|generation| generation.occupancy().0).sum()
+    }
+
+    /// The calls that wait.
+    pub fn waiting(&self) -> usize {
+        self.generations.iter().map(|generation| generation.occupancy().1).sum()
+    }
+
+    /// Waits until no call runs, and looks every `pause`. `false`: some still run after `most`.
+    pub async fn until_none_runs(&self, pause: Duration, most: Duration) -> bool {
+        let none_runs = async {
+            while self.running() > 0 {
+                tokio::time::sleep(pause).await;
+            }
+        };
+        tokio::time::timeout(most, none_runs).await.is_ok()
+    }
+
+    /// Sends the calls that wait, and those of requests that still know the old versions, to the host that owns the
+    /// context now under this token. The set that serves must know the context there already.
+    ///
+    /// # Errors
+    /// When there is no such context.
+    pub fn go_to(mut self, host: &str, token: u64) -> Result<(), Error> {
+        let set = self.registry.serving();
+        let absent = || Error::Problems(Vec::new());
+        let main = set.generation(self.context.as_str()).map_err(|_| absent())?;
+        let callee = set.callees.get(usize::from(main.index)).ok_or_else(absent)?.clone();
+        self.moved = true;
+        self.registry.forget_store(&self.context);
+        for generation in &self.generations {
+            generation.move_to(NewHome { host: host.to_owned(), token, callee: callee.clone() });
+        }
+        Ok(())
+    }
+}
+
+impl Drop for HeldCalls {
+    fn drop(&mut self) {
+        if !self.moved {
+            self.generations.iter().for_each(|generation| generation.go_on());
+        }
+    }
+}
