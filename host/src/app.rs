@@ -17,9 +17,11 @@ use crate::delivery::{Deliveries, EventMetrics, Operator, Tallies};
 use crate::deploy::{self, Deployer, History};
 use crate::fit;
 use crate::folder;
+use crate::homes;
 use crate::http;
 use crate::manifest::{Context, Manifest, Reconcile, Schedule, Testers};
 use crate::reconcile::{self, Book, ReconcileMetrics, Reconciler, RunningContexts};
+use crate::relocate::Relocator;
 use crate::remote;
 use crate::sagas::{self, SagaMetrics, SagaOperator};
 use crate::schedule::{self, Scheduler};
@@ -44,6 +46,8 @@ pub struct App {
     metrics: prometheus::Registry,
     /// The other hosts of the system, if there are any.
     peers: Option<Peers>,
+    /// Moves contexts to and from them.
+    pub relocator: Option<Relocator>,
     /// What operators see of deliveries.
     tallies: Tallies,
     event_metrics: Arc<EventMetrics>,
@@ -66,6 +70,8 @@ pub enum Error {
     Http(#[from] http::Error),
     #[error(transparent)]
     Remote(#[from] remote::Error),
+    #[error(transparent)]
+    Homes(#[from] homes::Error),
     #[error("the metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
 }
@@ -93,6 +99,7 @@ impl App {
         compiler: Compiler,
         connect: impl FnOnce(&Manifest, &prometheus::Registry) -> Result<Option<Peers>, remote::Error>,
     ) -> Result<Self, Error> {
+        let manifest = homes::settle(manifest)?;
         let metrics = prometheus::Registry::new();
         let families = Metrics::new(&metrics)?;
         let data = &manifest.host.data;
@@ -114,7 +121,8 @@ impl App {
         for (message, remedy) in check::warnings(&manifest, &linked) {
             tracing::warn!(target: "up", hint = remedy, "{message}");
         }
-        let linked = linked.with_restore_points(folder::restore_points(data));
+        let this = manifest.placement.this.as_ref().map(ToString::to_string);
+        let linked = linked.with_restore_points(folder::restore_points(data)).with_host(this);
         let peers = connect(&manifest, &metrics)?;
         let linked = match &peers {
             Some(peers) => linked.with_carrier(peers.carrier()),
@@ -122,6 +130,8 @@ impl App {
         };
         let registry = linked.start(&data.join("stores"), host, &families)?;
         let deployer = Deployer::new(registry.clone(), history, &manifest, &deployed)?;
+        let client = peers.as_ref().map(|peers| peers.client().clone());
+        let relocator = client.and_then(|c| Relocator::new(&manifest, registry.clone(), deployer.clone(), c));
         let by_time = manifest.schedules.iter().filter(|each| manifest.placement.lives_here(&each.context));
         let by_time: Vec<Schedule> = by_time.cloned().collect();
         let schedules = Arc::new(schedule::Board::new(&by_time, &metrics)?);
@@ -143,6 +153,7 @@ impl App {
             timers,
             metrics,
             peers,
+            relocator,
             tallies,
             event_metrics,
             saga_metrics,
@@ -197,8 +208,12 @@ impl App {
     ) -> Result<(), Error> {
         let server = self.bind()?;
         let (stop_answering, stopped) = tokio::sync::oneshot::channel::<()>();
-        let answering = match &self.peers {
-            Some(peers) => Some(tokio::spawn(peers.bind(&self.registry)?.run(async { drop(stopped.await) }))),
+        let answering = match self.peers.as_ref().zip(self.relocator.as_ref()) {
+            Some((peers, moves)) => {
+                let server = peers.bind(&self.registry, Arc::new(moves.clone()))?;
+                moves.settle()?;
+                Some(tokio::spawn(server.run(async { drop(stopped.await) })))
+            }
             None => None,
         };
         // Its first sample is what later ones are compared with: before the first request.

@@ -148,6 +148,11 @@ pub fn is_data(path: &Path) -> bool {
     path.join("host.db").is_file()
 }
 
+/// The keys of the contexts' files.
+pub fn keys(data: &Path) -> PathBuf {
+    data.join("keys")
+}
+
 /// The contexts' files.
 pub fn stores(data: &Path) -> PathBuf {
     data.join("stores")

@@ -1,8 +1,8 @@
 //! Seam: a host for modular monoliths.
 //!
-//! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> harness, reconcile ->
-//! seed, delivery, sagas, schedule, timers, transactions, verify -> invoke, stopped -> http, backup, build, deploy,
-//! remote, watch, logging, scaffold -> certificate, fit -> manifest -> folder, audit, cron, listener, pause ->
+//! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> harness, reconcile,
+//! relocate -> seed, delivery, sagas, schedule, timers, transactions, verify -> invoke, stopped -> http, backup, build, deploy,
+//! remote, watch, logging, scaffold -> certificate, fit, homes -> manifest -> folder, audit, cron, listener, pause ->
 //! refused, times -> limits`. Below are the crates `seam-runtime` (contexts, linking, calls) and `seam-store` (one
 //! SQLite file for each context).
 
@@ -21,6 +21,7 @@ pub mod dev;
 pub mod fit;
 pub mod folder;
 pub mod harness;
+pub mod homes;
 pub mod http;
 pub mod invoke;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub mod memory;
 pub mod pause;
 pub mod reconcile;
 pub mod refused;
+pub mod relocate;
 pub mod remote;
 pub mod sagas;
 pub mod scaffold;

@@ -2,8 +2,10 @@
 //!
 //! Defaults of values that a manifest may change are here too. Nothing in the program is unbounded.
 
+mod moving;
 mod remote;
 
+pub use self::moving::*;
 pub use self::remote::*;
 pub use seam_runtime::limits::*;
 

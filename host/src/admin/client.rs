@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 
 use super::protocol::{
     AuditRequest, BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage,
-    EventsRequest, ReconcileRequest, RecordRequest, RecordedScenario, RecordingStarted, RouteRequest, SagasRequest,
-    SeedEvent, TransactionsRequest, VerifyEvent,
+    EventsRequest, ReconcileRequest, RecordRequest, RecordedScenario, RecordingStarted, RelocateEvent, RelocateRequest,
+    RouteRequest, SagasRequest, SeedEvent, TransactionsRequest, VerifyEvent,
 };
 use super::status::ContextStatus;
 use crate::audit::AuditLine;
@@ -21,7 +21,7 @@ use crate::delivery::SubscriptionStatus;
 use crate::seed::{Progress, SeedRequest};
 use crate::transactions::Overview;
 use crate::verify::{self, VerifyRequest};
-use crate::{backup, deploy, folder, limits};
+use crate::{backup, deploy, folder, limits, relocate};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -161,6 +161,22 @@ impl Client {
             }
             VerifyEvent::Done(report) => Some(Ok(*report)),
             VerifyEvent::Failed(message) => Some(Err(message)),
+        })
+    }
+
+    /// Moves a context to another host or from there, and calls `progress` as it goes on.
+    pub fn relocate(
+        self,
+        request: &RelocateRequest,
+        progress: &mut dyn FnMut(&relocate::Progress),
+    ) -> Result<relocate::Moved, Error> {
+        self.follow("/relocate", request, limits::MOVE_S_MAX * 1_000, |event| match event {
+            RelocateEvent::Progress(at) => {
+                progress(&at);
+                None
+            }
+            RelocateEvent::Done(moved) => Some(Ok(*moved)),
+            RelocateEvent::Failed(message) => Some(Err(message)),
         })
     }
 

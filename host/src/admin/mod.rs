@@ -16,6 +16,7 @@ mod events;
 mod protocol;
 mod reconcile;
 mod record;
+mod relocate;
 mod requests;
 mod sagas;
 mod server;
@@ -23,8 +24,8 @@ mod status;
 
 pub use protocol::{
     AuditRequest, BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage,
-    EventsRequest, ReconcileRequest, RecordRequest, RecordedScenario, RecordingStarted, RouteRequest, SagasRequest,
-    ScenarioHead, SeedEvent, TransactionsRequest, VerifyEvent,
+    EventsRequest, ReconcileRequest, RecordRequest, RecordedScenario, RecordingStarted, RelocateRequest, RouteRequest,
+    SagasRequest, ScenarioHead, SeedEvent, TransactionsRequest, VerifyEvent,
 };
 pub use requests::State;
 pub use server::{Error, Server};

@@ -192,6 +192,25 @@ pub enum DeployEvent {
     Done(Box<deploy::DeployReport>),
 }
 
+/// `POST /relocate`; the response is lines of `RelocateEvent`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum RelocateRequest {
+    /// From this host to another one.
+    Extract { context: String, to: String },
+    /// From the host where it lives to this one.
+    Absorb { context: String },
+}
+
+/// The last is `Done` or `Failed`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RelocateEvent {
+    Progress(crate::relocate::Progress),
+    Done(Box<crate::relocate::Moved>),
+    Failed(ErrorMessage),
+}
+
 /// An error, as a person reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]

@@ -17,15 +17,16 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::protocol::{
     AuditRequest, BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage,
-    EventsRequest, ReconcileRequest, RecordRequest, RouteRequest, SagasRequest, SeedEvent, TransactionsRequest,
-    VerifyEvent,
+    EventsRequest, ReconcileRequest, RecordRequest, RelocateRequest, RouteRequest, SagasRequest, SeedEvent,
+    TransactionsRequest, VerifyEvent,
 };
-use super::{events, reconcile, record, sagas, status};
+use super::{events, reconcile, record, relocate, sagas, status};
 use crate::audit;
 use crate::delivery::Operator;
 use crate::deploy::{self, Deployer};
 use crate::folder::Folder;
 use crate::reconcile::{Reconciler, RunningContexts};
+use crate::relocate::Relocator;
 use crate::sagas::SagaOperator;
 use crate::schedule::Board;
 use crate::seed::{SeedRequest, Seeds};
@@ -43,6 +44,8 @@ pub struct State {
     pub seeds: Arc<Seeds>,
     pub folder: Arc<Folder>,
     pub schedules: Arc<Board>,
+    /// `None` when all contexts live in one process.
+    pub relocator: Option<Arc<Relocator>>,
     /// One seeding at a time: two would overwrite each other's list of loaded seeds.
     seeding: Arc<Semaphore>,
     /// One verification at a time: each keeps the write-ahead logs of all files from being cut.
@@ -57,6 +60,7 @@ impl State {
         seeds: Seeds,
         folder: Arc<Folder>,
         schedules: Arc<Board>,
+        relocator: Option<Relocator>,
     ) -> Self {
         let one = || Arc::new(Semaphore::new(1));
         Self {
@@ -68,6 +72,7 @@ impl State {
             seeds: Arc::new(seeds),
             folder,
             schedules,
+            relocator: relocator.map(Arc::new),
             seeding: one(),
             verifying: one(),
         }
@@ -130,6 +135,12 @@ async fn dispatch(request: Request<Incoming>, state: State, user: Option<u32>) -
         (&Method::POST, "/deploy") => {
             let request: deploy::DeployRequest = body(request).await?;
             change(move |passed| state.deployer.deploy(&request, passed))
+        }
+        (&Method::POST, "/relocate") => {
+            let request: RelocateRequest = body(request).await?;
+            let (send, sent) = mpsc::channel(4);
+            tokio::spawn(relocate::run(state.relocator, request, send));
+            stream_of(sent)
         }
         (&Method::POST, "/rollback") => {
             let request: deploy::RollbackRequest = body(request).await?;
@@ -274,8 +285,12 @@ fn change(
 /// up.
 fn lines<E: Serialize + Send + 'static>(work: impl FnOnce(&dyn Fn(E)) + Send + 'static) -> Response<Body> {
     // A client that stops reading stops the work after a few events.
-    let (lines, mut sent) = mpsc::channel::<E>(4);
+    let (lines, sent) = mpsc::channel::<E>(4);
     tokio::task::spawn_blocking(move || work(&|event| drop(lines.blocking_send(event))));
+    stream_of(sent)
+}
+
+fn stream_of<E: Serialize + Send + 'static>(mut sent: mpsc::Receiver<E>) -> Response<Body> {
     let frames = futures::stream::poll_fn(move |cx| {
         let line = |event: E| {
             let mut line = serde_json::to_vec(&event).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! The connections of this host with the other hosts of its system: who they are, and who may call whom.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use seam_runtime::codec;
@@ -9,8 +10,11 @@ use seam_runtime::remote::Carrier;
 use seam_runtime::serve::{Inbound, Registry};
 use seam_store::ids::ContextName;
 
-use crate::manifest::{Manifest, PlacedHost};
-use crate::remote::{self, Client, ClientConfig, Credentials, Identity, Peer, Server, ServerConfig, System};
+use crate::homes::{Home, Homes};
+use crate::manifest::{ContextSettings, Manifest, PlacedHost};
+use crate::remote::{
+    self, Client, ClientConfig, Credentials, Identity, Learned, Moves, Peer, Server, ServerConfig, System,
+};
 
 /// The calls to other hosts, and what is needed to answer theirs.
 pub(super) struct Peers {
@@ -34,7 +38,8 @@ impl Peers {
         let system = System { codec: codec::VERSION, placement: placement.digest() };
         let others: Vec<&PlacedHost> = placement.hosts.iter().filter(|host| host.name != this.name).collect();
         let peers = others.iter().map(|host| peer(manifest, host)).collect();
-        let client = Client::start(ClientConfig { system, peers, learned: Arc::new(|_, _, _| {}) }, &credentials, &metrics)?;
+        let learned = learned(manifest.host.data.clone());
+        let client = Client::start(ClientConfig { system, peers, learned }, &credentials, &metrics)?;
         let names = others.iter().map(|host| host.name.to_string()).collect();
         let server = ServerConfig::new(this.bind, system, names);
         Ok(Some(Self { client: Arc::new(client), credentials, server, metrics, grants: Grants::of(manifest) }))
@@ -44,22 +49,41 @@ impl Peers {
         self.client.clone()
     }
 
+    pub fn client(&self) -> &Arc<Client> {
+        &self.client
+    }
+
     /// Listens for the calls of other hosts, which are answered once the server runs.
     ///
     /// # Errors
     /// When the address cannot be used.
-    pub fn bind(&self, registry: &Registry) -> Result<Server, remote::Error> {
+    pub fn bind(&self, registry: &Registry, moves: Arc<dyn Moves>) -> Result<Server, remote::Error> {
         let answers = Arc::new(Inbound::new(registry.clone()));
         let (credentials, grants) = (self.credentials.clone(), Arc::new(self.grants.clone()));
-        Server::bind(self.server.clone(), credentials, answers, grants, self.metrics.clone())
+        Server::bind(self.server.clone(), credentials, answers, grants, moves, self.metrics.clone())
     }
 }
 
 fn peer(manifest: &Manifest, host: &PlacedHost) -> Peer {
-    let lives_there = |name: &&ContextName| manifest.placement.host_of(name).is_some_and(|home| home.name == host.name);
-    let names = manifest.entries().map(|context| &context.settings.name);
-    let contexts = names.filter(lives_there).map(|name| (name.clone(), 0)).collect();
+    let home = |settings: &ContextSettings| manifest.placement.host_of(&settings.name).map(|home| &home.name);
+    let lives_there = |settings: &&ContextSettings| home(settings) == Some(&host.name);
+    let settings = manifest.entries().map(|context| &context.settings);
+    let contexts = settings.filter(lives_there).map(|settings| (settings.name.clone(), settings.token)).collect();
     Peer { name: host.name.to_string(), address: host.address.clone(), contexts }
+}
+
+/// Notes where a context lives that has moved between two other hosts, so that the next start knows.
+fn learned(data: PathBuf) -> Arc<Learned> {
+    Arc::new(move |context, host, token| {
+        let home = Home { host: host.to_owned(), token };
+        let (data, context) = (data.clone(), context.clone());
+        // It waits for the disk.
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = Homes::change(&data, |homes| homes.set(&context, home)) {
+                tracing::warn!(target: "move", %context, "the next start asks again: {}", seam_store::chain(&error));
+            }
+        });
+    })
 }
 
 /// The interfaces that the manifest lets each context and variant import.

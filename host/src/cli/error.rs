@@ -125,6 +125,7 @@ pub fn app_error(manifest: &Path, contexts: &[manifest::Context], error: crate::
         app::Error::Host(error) => CommandError::caused_by(&error, error.remedy()),
         app::Error::Deploy(error) => CommandError::caused_by(&error, error.remedy()),
         app::Error::Http(error) => CommandError::caused_by(&error, error.remedy()),
+        app::Error::Homes(error) => error.into(),
         app::Error::Remote(error) => CommandError::caused_by(&error, error.remedy()),
         error @ app::Error::Contexts(seam_runtime::serve::Error::Component(seam_runtime::component::Error::Cache {
             ..
@@ -133,5 +134,11 @@ pub fn app_error(manifest: &Path, contexts: &[manifest::Context], error: crate::
             "correct the permissions of the data folder, or name another folder in `data` of `[host]`",
         ),
         other => CommandError::caused_by(&other, ""),
+    }
+}
+
+impl From<crate::homes::Error> for CommandError {
+    fn from(error: crate::homes::Error) -> Self {
+        Self::caused_by(&error, error.remedy())
     }
 }

@@ -7,6 +7,7 @@ use seam_runtime::component::Compiler;
 
 use super::error::CommandError;
 use super::out;
+use crate::homes;
 use crate::logging;
 use crate::manifest::{self, Manifest};
 
@@ -83,7 +84,7 @@ impl Global {
     pub fn load(&self) -> Result<Manifest, CommandError> {
         let manifest = Manifest::load(&self.path())?;
         match &self.host {
-            Some(name) => Ok(manifest.on(name)?),
+            Some(name) => Ok(homes::apply(manifest.on(name)?)?),
             None => Ok(manifest),
         }
     }

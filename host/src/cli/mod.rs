@@ -27,6 +27,7 @@ mod new;
 mod out;
 mod reconcile;
 mod record;
+mod relocate;
 mod restore;
 mod route;
 mod sagas;
@@ -153,6 +154,24 @@ Examples:
 
 Exit 0: the new version serves; 1: it does not, with the reason.")]
     Deploy(deploy::Options),
+    /// Move a context of a running host to another one, with its code and its file, while it is called
+    #[command(after_help = "\
+The file is copied while it is written to; calls wait for the last part of it, some milliseconds, and go to the other \
+host then. docs/placement.md says what moves and what does not.
+
+Examples:
+  seam extract finance --to records --as shop
+  seam extract finance --to records --as shop --format json
+
+Exit 0: it lives there; 1: it does not, with the reason, and everything is as it was.")]
+    Extract(relocate::ExtractOptions),
+    /// Bring a context home that lives on another host, while it is called
+    #[command(after_help = "\
+Examples:
+  seam absorb finance --as shop
+
+Exit 0: it lives here; 1: it does not, with the reason, and everything is as it was.")]
+    Absorb(relocate::AbsorbOptions),
     /// Replace the serving version of a context by the one before
     #[command(after_help = "\
 The rows stay if the older version has worked with the newer schema before. Otherwise the store \
@@ -364,6 +383,8 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Schedules { format } => schedules::run(&global.load_host()?, format),
         Command::Call(options) => call::run(global, &options),
         Command::Deploy(options) => deploy::run(global, options),
+        Command::Extract(options) => relocate::extract(global, options),
+        Command::Absorb(options) => relocate::absorb(global, options),
         Command::Rollback(options) => deploy::roll_back(global, options),
         Command::History { context, format } => deploy::history(&global.load_host()?, context.as_deref(), format),
         Command::Logs(options) => logs::run(&global.load_host()?, &options),

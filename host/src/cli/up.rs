@@ -148,6 +148,7 @@ pub(super) async fn attend(
         seed::Seeds::of(manifest),
         folder,
         app.schedules.clone(),
+        app.relocator.clone(),
     );
     let admin = admin::Server::bind(state).map_err(|error| {
         CommandError::caused_by(

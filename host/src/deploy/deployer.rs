@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
-use seam_runtime::component::{Component, ContextSpec};
-use seam_runtime::serve::Registry;
+use seam_runtime::component::{self, Artifact, Component, ContextSpec};
+use seam_runtime::serve::{self, Registry};
 use seam_store::ids::ContextName;
 use seam_store::{HostFileError, chain};
 
@@ -21,7 +21,7 @@ use super::request::{DeployRequest, DesiredSystem, RollbackRequest};
 use super::running_watch::{EndWatch, RunningWatch};
 use super::startup::Sources;
 use super::steps::publish;
-use super::system::System;
+use super::system::{System, hash_of};
 use super::vigil::{Look, Vigils};
 use super::{full, quick, rollback, startup, steps};
 use crate::fit::HostCalls;
@@ -157,6 +157,91 @@ impl Deployer {
         let pipeline = &mut Pipeline::new(passed);
         let artifact = steps::read(file, pipeline)?;
         steps::compile(&self.0.system, context, &artifact, pipeline)
+    }
+
+    /// Holds all changes off until the result is dropped.
+    ///
+    /// # Errors
+    /// When a change is under way, which it names.
+    pub fn hold(&self, name: String) -> Result<impl Sized + Send + '_, GateRefusal> {
+        self.0.lock(name, false)
+    }
+
+    /// The bytes of the component of a version that serves.
+    ///
+    /// # Errors
+    /// When neither the host's copy nor the manifest's file has them any more.
+    pub fn artifact(&self, spec: &ContextSpec) -> Result<Artifact, component::Error> {
+        let (artifacts, hash) = (&self.0.system.artifacts, &spec.component.hash);
+        match artifacts.holds(hash) {
+            true => Artifact::read_as(&artifacts.component(hash), hash),
+            false => Artifact::read_as(&spec.settings.component, hash),
+        }
+    }
+
+    /// Whether this host has the component with this hash.
+    pub fn holds(&self, hash: &str) -> bool {
+        self.0.system.artifacts.holds(hash)
+    }
+
+    /// Keeps a component that another host has sent, and compiles it.
+    ///
+    /// # Errors
+    /// When it cannot be written, or does not compile.
+    pub fn keep(&self, artifact: &Artifact) -> Result<(), Error> {
+        let path = || self.0.system.artifacts.component(&artifact.hash);
+        let kept = self.0.system.artifacts.keep(artifact);
+        kept.map_err(|source| Error::ArtifactStore { path: path(), source })?;
+        self.0.system.registry.compile(artifact).map(drop).map_err(Error::Contexts)
+    }
+
+    /// Records that the component with this hash serves `context`, which is coming from another host, also after a
+    /// restart.
+    ///
+    /// # Errors
+    /// When it cannot be recorded.
+    pub fn install(&self, context: &ContextName, hash: &str, tolerated_schema: Option<u32>) -> Result<(), Error> {
+        let system = &self.0.system;
+        let serves = system.registry.all_generations();
+        let spec = serves.iter().find(|one| one.context() == context).map(|one| one.spec());
+        if let Some(spec) = spec.filter(|spec| spec.component.hash == hash) {
+            let path = || system.artifacts.component(hash);
+            system.keep(spec).map_err(|source| Error::ArtifactStore { path: path(), source })?;
+        }
+        let manifest_hash = spec.and_then(|spec| hash_of(&spec.settings.component));
+        let change = Change {
+            context: context.as_str(),
+            kind: ChangeKind::Move,
+            hash,
+            before: "",
+            file: "",
+            schema: None,
+            irreversible: false,
+            manifest_hash: manifest_hash.as_deref(),
+        };
+        let id = system.history.begin(&change)?;
+        Ok(system.history.live(id, tolerated_schema, None)?)
+    }
+
+    /// What `install` has recorded: the component, and the schema that it tolerates.
+    ///
+    /// # Errors
+    /// When it cannot be loaded.
+    pub fn installed(&self, context: &ContextName) -> Result<(Component, Option<u32>), Error> {
+        let system = &self.0.system;
+        let serving = system.history.serving()?.into_iter().find(|serving| serving.context == context.as_str());
+        let serves = system.registry.all_generations();
+        let now = serves.iter().find(|one| one.context() == context).map(|one| one.component().clone());
+        let tolerated_schema = serving.as_ref().and_then(|serving| serving.tolerated_schema);
+        let component = match (serving, now) {
+            (Some(serving), Some(now)) if serving.hash == now.hash => now,
+            (None, Some(now)) => now,
+            (Some(serving), _) => {
+                system.registry.load(&system.artifacts.component(&serving.hash)).map_err(Error::Contexts)?
+            }
+            (None, None) => return Err(Error::Contexts(serve::Error::Problems(Vec::new()))),
+        };
+        Ok((component, tolerated_schema))
     }
 
     /// What the operator should know about the versions that serve now, by context.

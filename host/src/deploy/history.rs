@@ -27,6 +27,8 @@ pub enum ChangeKind {
     Restore,
     /// The file in place of the store was accepted (`seam accept`). The component is the same.
     Accept,
+    /// The context has come from another host, with its file.
+    Move,
 }
 
 /// `Applying -> Live | Refused | Undone | RolledBack`, or `Done` at once. `Applying` includes the step `watch`.

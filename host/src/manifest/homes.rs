@@ -112,6 +112,11 @@ impl NoHost {
 }
 
 impl Manifest {
+    /// Who delivers events to whom, without variants.
+    pub fn event_edges(&self) -> Vec<EventsEdge<'_>> {
+        event_edges(&self.contexts)
+    }
+
     /// The manifest as the host `name` runs it: with its folders and addresses, and with the contexts of the other
     /// hosts marked.
     ///
@@ -137,6 +142,23 @@ impl Manifest {
             };
         }
         Ok(manifest)
+    }
+
+    /// The same manifest with `context` on `host`, to which it has moved under this token, as the host `this` runs it. A
+    /// host or a context that is not in the manifest any more changes nothing.
+    #[must_use]
+    pub fn moved(mut self, context: &ContextName, host: &str, token: u64, this: &HostName) -> Self {
+        let known = self.placement.host(host).map(|host| host.name.clone());
+        let Some(home) = known.filter(|_| self.placement.homes.contains_key(context)) else { return self };
+        for entry in &mut self.contexts {
+            let settings = &mut entry.settings;
+            if settings.name.variant().map_or(settings.name.as_str(), |(main, _)| main) == context.as_str() {
+                settings.at = (home != *this).then(|| home.to_string());
+                settings.token = token;
+            }
+        }
+        self.placement.homes.insert(context.clone(), home);
+        self
     }
 
     /// The same manifest with all contexts in one process: for what looks at the whole system.

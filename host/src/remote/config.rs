@@ -1,7 +1,9 @@
 //! What the connections of a host are started with.
 
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 
+use bytes::Bytes;
 use seam_runtime::interface_name::InterfaceName;
 use seam_store::ids::ContextName;
 
@@ -50,6 +52,16 @@ pub struct System {
     /// The digest of which context lives where and may call which.
     pub placement: [u8; 32],
 }
+
+/// Takes part in moving contexts between hosts.
+pub trait Moves: Send + Sync {
+    /// Takes the step `name` of moving `context`, for the host `from`, whose certificate names the context. The error
+    /// is for the operator there.
+    fn take(&self, from: String, context: ContextName, name: String, body: Bytes) -> Taking;
+}
+
+/// A step that is being taken; what the other host gets.
+pub type Taking = Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send>>;
 
 /// Who may call whom.
 pub trait Allow: Send + Sync {

@@ -34,8 +34,9 @@ mod tests;
 
 pub use certificate_text::Described;
 pub use client::{Client, ClientConfig, Learned};
-pub use config::{Allow, Identity, Peer, System};
+pub use config::{Allow, Identity, Moves, Peer, System, Taking};
 pub use credentials::Credentials;
 pub use error::Error;
 pub use metrics::Metrics;
 pub use server::{Server, ServerConfig};
+pub use wire::Step;

@@ -57,8 +57,13 @@ pub const POINTS: &[&str] = &[
     "reconcile.before-mend",
     "reconcile.after-mend",
     // Handing a file over to another host.
+    "move.before-arrive",
+    "move.after-arrive",
+    "move.arrived",
     "move.before-hand-over",
     "move.after-hand-over",
+    "move.handed-over",
+    "move.taken-over",
     // Changing versions.
     "deploy.kept",
     "deploy.applying",

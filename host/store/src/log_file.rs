@@ -56,7 +56,7 @@ pub(super) struct Frame<'b> {
 }
 
 /// The path of the log of the file at `path`.
-pub(super) fn path_of(path: &Path) -> PathBuf {
+pub fn path_of(path: &Path) -> PathBuf {
     let mut name: OsString = path.into();
     name.push("-wal");
     PathBuf::from(name)

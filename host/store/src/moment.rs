@@ -76,6 +76,12 @@ impl Drop for Held<'_> {
 }
 
 impl Snapshot {
+    pub(super) fn now(database: &Arc<Database>) -> Result<Self, CopyError> {
+        let (config, connection) = (database.config().clone(), open(database.config(), Role::Reader)?);
+        connection.run_as_host(TAKE).map_err(|error| CopyError::Store(Error::of(&error)))?;
+        Ok(Self { config, connection, _database: Some(database.clone()) })
+    }
+
     /// The file of a host that is stopped, with its write-ahead log. Changes neither.
     ///
     /// # Errors

@@ -29,11 +29,11 @@ const FLOORS: &[Floors] = &[
             &["dev"],
             &["app"],
             &["admin", "check"],
-            &["harness", "reconcile"],
+            &["harness", "reconcile", "relocate"],
             &["seed", "delivery", "sagas", "schedule", "timers", "transactions", "verify"],
             &["invoke", "stopped"],
             &["http", "backup", "build", "deploy", "remote", "watch", "logging", "scaffold"],
-            &["certificate", "fit"],
+            &["certificate", "fit", "homes"],
             &["manifest"],
             &["folder", "memory", "audit", "cron", "listener", "pause"],
             &["refused", "times"],
@@ -60,7 +60,7 @@ const FLOORS: &[Floors] = &[
         root: "host/store/src/",
         floors: &[
             &["accounts", "event_tables", "migrate", "promises", "register"],
-            &["examine"],
+            &["examine", "handover", "tables"],
             &["moment"],
             &[
                 "compare",

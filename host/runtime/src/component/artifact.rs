@@ -44,6 +44,18 @@ impl Artifact {
         }
     }
 
+    /// The bytes that another host has sent, which must have the SHA-256 `hash`.
+    ///
+    /// # Errors
+    /// When they have another one, or are no component.
+    pub fn sent(bytes: Vec<u8>, hash: &str) -> Result<Self, Error> {
+        let path = PathBuf::from(format!("{hash}.wasm"));
+        match hex::encode(Sha256::digest(&bytes)) {
+            found if found == hash => Self::of(&path, bytes),
+            found => Err(Error::Changed { path, found }),
+        }
+    }
+
     /// Runs `between` after the bytes were read and before they are compared.
     fn read_with(path: &Path, between: impl FnOnce()) -> Result<Self, Error> {
         let (bytes, mut file, before) = read_bounded(path)?;

@@ -56,6 +56,8 @@ pub(super) struct Parts<'a> {
     pub clock: Clock,
     /// Carries calls to contexts that live on other hosts.
     pub carrier: Option<Arc<dyn Carrier>>,
+    /// The name of this host; `None` in a system of one.
+    pub this: Option<String>,
 }
 
 impl Registry {
@@ -64,11 +66,11 @@ impl Registry {
     /// # Errors
     /// When the shares that the host's file keeps cannot be read.
     pub(super) fn new(parts: Parts<'_>) -> Result<Self, Error> {
-        let Parts { loader, databases, host, metrics, recording, clock, carrier } = parts;
+        let Parts { loader, databases, host, metrics, recording, clock, carrier, this } = parts;
         let register = Register::open(host.clone())?;
         let routing = Routing::open(host, metrics.clone(), carrier)?;
         let publisher = Arc::new(Publisher::new(routing, clock.clone()));
-        let stores = Stores::new(databases, register, metrics.clone());
+        let stores = Stores::new(databases, register, metrics.clone(), this);
         Ok(Self(Arc::new(Inner { publisher, loader, stores, metrics, recording, clock })))
     }
 

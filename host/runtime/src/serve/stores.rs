@@ -20,11 +20,13 @@ pub(crate) struct Stores {
     metrics: Metrics,
     open: Mutex<HashMap<ContextName, Weak<Database>>>,
     tending: Mutex<()>,
+    /// The name of this host; `None` in a system of one.
+    this: Option<String>,
     transactions: Arc<Transactions>,
 }
 
 impl Stores {
-    pub fn new(folder: &Path, register: Register, metrics: Metrics) -> Self {
+    pub fn new(folder: &Path, register: Register, metrics: Metrics, this: Option<String>) -> Self {
         let transactions = Arc::new(Transactions::new(metrics.two_phase.clone()));
         Self {
             folder: folder.to_owned(),
@@ -32,6 +34,7 @@ impl Stores {
             metrics,
             open: Mutex::default(),
             tending: Mutex::default(),
+            this,
             transactions,
         }
     }
@@ -81,9 +84,24 @@ impl Stores {
             compared => compared.map_err(failed)?,
         }
         let database = open_file(entry, grant, &self.folder)?;
+        self.owns(&entry.name, &database)?;
         self.register.note(&entry.name, &database).map_err(failed)?;
         open.insert(entry.name.clone(), Arc::downgrade(&database));
         Ok(Some(database))
+    }
+
+    /// # Errors
+    /// When the file was handed over to another host.
+    fn owns(&self, context: &ContextName, database: &Database) -> Result<(), ContextProblem> {
+        let owner = database.owner().ok().flatten();
+        match self.this.as_ref().zip(owner) {
+            Some((this, owner)) if owner.host != *this => {
+                let message = format!("its file belongs to host `{}`, to which it has moved", owner.host);
+                let remedy = format!("let it live there: `at = \"{}\"`; or bring it back: `seam absorb`", owner.host);
+                Err(ContextProblem::of(context, message, remedy))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Looks whether each open file is there and works, and notes how far it is. Call it every `limits::STORE_NOTE_MS`.

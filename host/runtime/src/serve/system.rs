@@ -28,6 +28,7 @@ pub struct LinkedSystem {
     clock: Clock,
     restore_points: Option<PathBuf>,
     carrier: Option<Arc<dyn Carrier>>,
+    this: Option<String>,
 }
 
 impl LinkedSystem {
@@ -63,7 +64,8 @@ impl LinkedSystem {
             link_what_can(&loader, load::load_what_can(&loader, &there, source)?)
         })?;
         let recording = settings.recording.clone();
-        Ok(Self { loader, specs, absent, out, recording, clock: Clock::system(), restore_points: None, carrier: None })
+        let (clock, restore_points, carrier, this) = (Clock::system(), None, None, None);
+        Ok(Self { loader, specs, absent, out, recording, clock, restore_points, carrier, this })
     }
 
     /// The same system, run by `clock`: for tests that step it.
@@ -82,6 +84,12 @@ impl LinkedSystem {
     #[must_use]
     pub fn with_carrier(self, carrier: Arc<dyn Carrier>) -> Self {
         Self { carrier: Some(carrier), ..self }
+    }
+
+    /// The same system, of which this is the host of this name: it opens no file that belongs to another one.
+    #[must_use]
+    pub fn with_host(self, this: Option<String>) -> Self {
+        Self { this, ..self }
     }
 
     /// The contexts, in the manifest's order.
@@ -115,9 +123,9 @@ impl LinkedSystem {
     /// # Errors
     /// When no context can serve, or another problem remains.
     pub fn start(self, databases: &Path, host: Arc<HostFile>, metrics: &Metrics) -> Result<Registry, Error> {
-        let Self { loader, specs, mut absent, out, recording, clock, restore_points, carrier } = self;
-        let registry =
-            Registry::new(Parts { loader, databases, host, metrics: metrics.clone(), recording, clock, carrier })?;
+        let Self { loader, specs, mut absent, out, recording, clock, restore_points, carrier, this } = self;
+        let metrics = metrics.clone();
+        let registry = Registry::new(Parts { loader, databases, host, metrics, recording, clock, carrier, this })?;
         // What a variant of a context on another host lacks is known there.
         let lives_here = |name: &str| specs.iter().all(|s| s.settings.name.as_str() != name || s.settings.at.is_none());
         absent.retain(|absent| absent.context.variant().is_none_or(|(context, _)| lives_here(context)));

@@ -28,7 +28,7 @@ use super::credentials::Credentials;
 use super::error::Error;
 use super::metrics::Metrics;
 use super::refusals::Refusals;
-use super::wire::{self, Answered, Rejection};
+use super::wire::{self, Answered, Rejection, Step};
 use crate::limits;
 
 /// What a client is started with.
@@ -109,6 +109,16 @@ impl Client {
     /// From now on calls of `context` go to `host`, unless it has moved on from there under a later token.
     pub fn set_home(&self, context: &ContextName, host: &str, token: u64) {
         self.homes().set(context, host, token);
+    }
+
+    /// Has `host` take a step of moving a context, which changes nothing when it is taken twice.
+    ///
+    /// # Errors
+    /// Why it is not taken, or not known to be, as a sentence for the operator.
+    pub async fn step(&self, host: &str, step: &Step, body: Bytes, within: Duration) -> Result<Bytes, String> {
+        let link = self.links.get(host).ok_or_else(|| format!("there is no other host `{host}`"))?;
+        let taken = tokio::time::timeout(within, link.step(step, body)).await;
+        taken.unwrap_or_else(|_| Err(format!("host `{host}` does not answer in time")))
     }
 
     fn homes(&self) -> Homes {
@@ -236,6 +246,36 @@ impl Link {
             }
         }
         absent(format!("its host `{}` takes no calls now", self.peer))
+    }
+}
+
+impl Link {
+    async fn step(&self, step: &Step, body: Bytes) -> Result<Bytes, String> {
+        let peer = &self.peer;
+        for _ in 0..=limits::REMOTE_RESENDS {
+            let line = self.line().await.map_err(|reason| reason.to_string())?;
+            if !line.names.has(&step.context) {
+                return Err(format!(
+                    "the certificate of host `{peer}` does not name `{}`: `seam cert host {peer} --contexts ... --replace`",
+                    step.context
+                ));
+            }
+            let request = wire::step_request(&self.authority, &self.system, step, body.clone())?;
+            match exchange(&line, request).await {
+                Ok((answered, body)) => {
+                    let carried = answered.carried(step.context.as_str(), peer, body);
+                    return match carried.map_err(|rejection| format!("host `{peer}` refuses: {rejection}"))? {
+                        Ok(answer) => Ok(answer),
+                        Err(Failure::Absent { reason, .. }) => Err(format!("host `{peer}`: {reason}")),
+                        Err(failure) => Err(format!("host `{peer}`: {failure}")),
+                    };
+                }
+                Err(Lost::Unsent) => self.retire(&line),
+                Err(Lost::Unknown) => return Err(format!("the connection to host `{peer}` was lost")),
+                Err(Lost::TooLarge) => return Err(format!("the answer of host `{peer}` is too large")),
+            }
+        }
+        Err(format!("host `{peer}` takes no requests now"))
     }
 }
 

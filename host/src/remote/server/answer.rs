@@ -17,8 +17,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::shared::{Connected, Shared};
+use super::step;
 use crate::limits;
-use crate::remote::wire::{self, Rejection, Unread};
+use crate::remote::wire::{self, Rejection, Unread, Wanted};
 
 /// Answers a greeting or a call.
 pub async fn respond(
@@ -28,8 +29,12 @@ pub async fn respond(
 ) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
     let rejection = match admit(shared, connected, &parts) {
-        Ok(None) => return wire::greeted(),
-        Ok(Some(head)) => match call(shared, connected, head, body).await {
+        Ok(Wanted::Greeting) => return wire::greeted(),
+        Ok(Wanted::Step(asked)) => match step::take(shared, connected, asked, body).await {
+            Ok(carried) => return wire::carried(carried),
+            Err(rejection) => rejection,
+        },
+        Ok(Wanted::Call(head)) => match call(shared, connected, head, body).await {
             Ok(carried) => {
                 shared.metrics.answered(&connected.names.host, wire::answered(&carried));
                 return wire::carried(carried);
@@ -48,25 +53,30 @@ pub async fn respond(
     wire::rejected(&rejection)
 }
 
-/// The call that is asked for, if the other host may ask for it; `None` for a greeting.
-fn admit(shared: &Shared, connected: &Connected, parts: &request::Parts) -> Result<Option<Head>, Rejection> {
+/// What is asked for, if the other host may ask for it.
+fn admit(shared: &Shared, connected: &Connected, parts: &request::Parts) -> Result<Wanted, Rejection> {
     let names = &connected.names;
     if !connected.is_known {
         return Err(Rejection::Forbidden(format!("there is no host `{}` in this system", names.host)));
     }
-    let asked = wire::read(parts, &shared.system)?;
-    let Some(head) = &asked else { return Ok(asked) };
-    let caller = head.chain.last();
-    if let Some(caller) = caller.filter(|caller| !names.has(caller)) {
+    let wanted = wire::read(parts, &shared.system)?;
+    let speaker = match &wanted {
+        Wanted::Greeting => None,
+        Wanted::Call(head) => head.chain.last(),
+        Wanted::Step(step) => Some(&step.context),
+    };
+    if let Some(speaker) = speaker.filter(|speaker| !names.has(speaker)) {
         let host = &names.host;
-        return Err(Rejection::Forbidden(format!("the certificate of host `{host}` does not name `{caller}`")));
+        return Err(Rejection::Forbidden(format!("the certificate of host `{host}` does not name `{speaker}`")));
     }
+    let Wanted::Call(head) = &wanted else { return Ok(wanted) };
+    let caller = head.chain.last();
     if !shared.allow.allows(caller, &head.context, &head.interface) {
         let caller = caller.map_or_else(|| format!("host `{}` itself", names.host), |caller| format!("`{caller}`"));
         let (context, interface) = (&head.context, &head.interface);
         return Err(Rejection::Forbidden(format!("{caller} may not call `{interface}` of `{context}`")));
     }
-    Ok(asked)
+    Ok(wanted)
 }
 
 /// # Errors
@@ -127,10 +137,10 @@ impl Drop for Gone {
 }
 
 /// Counts the call as one that runs, until it is dropped.
-struct Running(Arc<Connected>);
+pub(super) struct Running(Arc<Connected>);
 
 impl Running {
-    fn new(connected: Arc<Connected>) -> Self {
+    pub fn new(connected: Arc<Connected>) -> Self {
         connected.running.fetch_add(1, Relaxed);
         Self(connected)
     }
@@ -143,7 +153,7 @@ impl Drop for Running {
 }
 
 /// The arguments, once there is room for them.
-async fn receive(shared: &Shared, body: Incoming) -> Result<(Bytes, OwnedSemaphorePermit), Rejection> {
+pub(super) async fn receive(shared: &Shared, body: Incoming) -> Result<(Bytes, OwnedSemaphorePermit), Rejection> {
     let Some(length) = body.size_hint().exact() else {
         return Err(Rejection::Unreadable("the field `content-length` is missing".to_owned()));
     };

@@ -5,6 +5,7 @@
 mod answer;
 mod connection;
 mod shared;
+mod step;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use tokio::sync::{Semaphore, watch};
 
 use self::connection::Phase;
 use self::shared::Shared;
-use super::config::{Allow, System};
+use super::config::{Allow, Moves, System};
 use super::credentials::Credentials;
 use super::error::Error;
 use super::metrics::Metrics;
@@ -59,6 +60,7 @@ impl Server {
         credentials: Credentials,
         answers: Arc<dyn Answers>,
         allow: Arc<dyn Allow>,
+        moves: Arc<dyn Moves>,
         metrics: Metrics,
     ) -> Result<Self, Error> {
         let failed = |source| Error::Listen { address: config.address, source };
@@ -70,6 +72,7 @@ impl Server {
             credentials,
             answers,
             allow,
+            moves,
             metrics,
             refusals: Refusals::default(),
             calls: Arc::new(Semaphore::new(limits::REMOTE_CALLS)),

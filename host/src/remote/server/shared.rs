@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use seam_runtime::remote::Answers;
 use tokio::sync::Semaphore;
 
-use crate::remote::config::{Allow, System};
+use crate::remote::config::{Allow, Moves, System};
 use crate::remote::credentials::Credentials;
 use crate::remote::metrics::Metrics;
 use crate::remote::names::Names;
@@ -20,6 +20,7 @@ pub struct Shared {
     pub credentials: Credentials,
     pub answers: Arc<dyn Answers>,
     pub allow: Arc<dyn Allow>,
+    pub moves: Arc<dyn Moves>,
     pub metrics: Metrics,
     pub refusals: Refusals,
     /// A permit for each call that runs.

@@ -27,7 +27,9 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use super::authority::{self, Host};
-use super::{Allow, Client, ClientConfig, Credentials, Identity, Metrics, Peer, Server, ServerConfig, System};
+use super::{
+    Allow, Client, ClientConfig, Credentials, Identity, Metrics, Moves, Peer, Server, ServerConfig, System, Taking,
+};
 
 /// No test waits longer for anything.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -172,7 +174,7 @@ impl Books {
                 caller.is_some_and(|caller| caller.as_str() != "mail") && interface.short() == "payments"
             });
         let credentials = Credentials::load(identity).unwrap();
-        let server = Server::bind(config, credentials, finance.clone(), allow, metrics().0).unwrap();
+        let server = Server::bind(config, credentials, finance.clone(), allow, Arc::new(NoMoves), metrics().0).unwrap();
         let address = server.address();
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(server.run(async move {
@@ -188,6 +190,15 @@ impl Books {
     async fn stopped(mut self) {
         self.stop();
         in_time(self.running).await.unwrap();
+    }
+}
+
+/// Of a host that takes part in no moves but says what it was asked.
+struct NoMoves;
+
+impl Moves for NoMoves {
+    fn take(&self, from: String, context: ContextName, name: String, body: Bytes) -> Taking {
+        Box::pin(std::future::ready(Err(format!("{from} asks for {name} of {context} with {} bytes", body.len()))))
     }
 }
 

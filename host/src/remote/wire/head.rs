@@ -12,6 +12,7 @@ use seam_runtime::remote::Head;
 use seam_store::ids::{ContextName, Trace};
 
 use super::outcome::Rejection;
+use super::step::{self, Step};
 use super::{FORM, field};
 use crate::limits;
 use crate::remote::config::System;
@@ -63,11 +64,21 @@ pub fn request(
     Ok(request)
 }
 
-/// Reads what `request` has written; `None` for a `greeting`.
+/// What a request asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Whether both hosts fit each other.
+    Greeting,
+    Call(Head),
+    /// A step of moving a context.
+    Step(Step),
+}
+
+/// Reads what `request`, `greeting` or `step::request` has written.
 ///
 /// # Errors
 /// What is wrong, and where.
-pub fn read(parts: &request::Parts, system: &System) -> Result<Option<Head>, Rejection> {
+pub fn read(parts: &request::Parts, system: &System) -> Result<Wanted, Rejection> {
     let mut segments = parts.uri.path().split('/').skip(1);
     let form = segments.next().unwrap_or_default();
     if form != FORM {
@@ -86,10 +97,11 @@ pub fn read(parts: &request::Parts, system: &System) -> Result<Option<Head>, Rej
     }
     let path: Vec<&str> = segments.collect();
     match (&parts.method, path.as_slice()) {
-        (&Method::GET, []) => Ok(None),
+        (&Method::GET, []) => Ok(Wanted::Greeting),
         (&Method::POST, [context, package, interface, function]) => {
-            fields.call(context, &format!("{package}/{interface}"), function).map(Some)
+            fields.call(context, &format!("{package}/{interface}"), function).map(Wanted::Call)
         }
+        (&Method::POST, [step::FIRST, context, name]) => step::read(context, name).map(Wanted::Step),
         (method, _) => {
             let path = parts.uri.path();
             Err(unreadable(format!("`{method} {path}` is neither a greeting nor a call")))
@@ -187,7 +199,7 @@ impl<'h> Fields<'h> {
     }
 }
 
-fn unreadable(why: String) -> Rejection {
+pub(super) fn unreadable(why: String) -> Rejection {
     Rejection::Unreadable(why)
 }
 
@@ -206,7 +218,7 @@ fn context(text: &str) -> Option<ContextName> {
 }
 
 /// Whether it may be the name of a function in WIT.
-fn is_function(text: &str) -> bool {
+pub(super) fn is_function(text: &str) -> bool {
     const BYTES_MAX: usize = 256;
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     (1..=BYTES_MAX).contains(&text.len()) && text.bytes().all(fits)
@@ -220,12 +232,12 @@ fn list(names: &[ContextName]) -> String {
     names.iter().map(ContextName::as_str).collect::<Vec<_>>().join(",")
 }
 
-fn uri(authority: &Authority, path: &str) -> Option<Uri> {
+pub(super) fn uri(authority: &Authority, path: &str) -> Option<Uri> {
     let path = PathAndQuery::try_from(path).ok()?;
     Uri::builder().scheme(Scheme::HTTPS).authority(authority.clone()).path_and_query(path).build().ok()
 }
 
-fn common(fields: &mut HeaderMap, system: &System) {
+pub(super) fn common(fields: &mut HeaderMap, system: &System) {
     fields.insert(field::CODEC, HeaderValue::from(u16::from(system.codec)));
     if let Ok(placement) = HeaderValue::try_from(hex::encode(system.placement)) {
         fields.insert(field::PLACEMENT, placement);
@@ -279,10 +291,13 @@ mod tests {
         let full = head();
         let bare = Head { chain: Vec::new(), forced: Vec::new(), bulk: false, ..head() };
         for head in [full, bare] {
-            assert_eq!(read(&parts(&head), &SYSTEM), Ok(Some(head)));
+            assert_eq!(read(&parts(&head), &SYSTEM), Ok(Wanted::Call(head)));
         }
         let greeting = greeting(&Authority::from_static("books:7443"), &SYSTEM).into_parts().0;
-        assert_eq!(read(&greeting, &SYSTEM), Ok(None));
+        assert_eq!(read(&greeting, &SYSTEM), Ok(Wanted::Greeting));
+        let step = Step { context: context("finance").unwrap(), name: "hand-over".to_owned() };
+        let sent = step::request(&Authority::from_static("books:7443"), &SYSTEM, &step, Bytes::new()).unwrap();
+        assert_eq!(read(&sent.into_parts().0, &SYSTEM), Ok(Wanted::Step(step)));
     }
 
     #[test]
@@ -324,6 +339,8 @@ mod tests {
             ("/v1/finance/acme:finance/payments/%2e", "no name of a function"),
             ("/v1/finance/acme:finance/payments/take/more", "neither a greeting nor a call"),
             ("/v1", "neither a greeting nor a call"),
+            ("/v1/moves/Finance/begin", "`Finance` is no name of a context"),
+            ("/v1/moves/finance/%2e", "no step of a move"),
         ] {
             let mut parts = parts(&head());
             parts.uri = path.parse().unwrap();

@@ -4,13 +4,15 @@
 
 mod head;
 mod outcome;
+mod step;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
-pub use self::head::{greeting, read, request};
+pub use self::head::{Wanted, greeting, read, request};
 pub use self::outcome::{Answered, Rejection, answered, carried, greeted, rejected};
+pub use self::step::{Step, request as step_request};
 
 /// The first segment of each path. Another form of requests gets another one.
 pub const FORM: &str = "v1";

@@ -1,0 +1,24 @@
+//! Bounds of moving a context to another host.
+
+/// The pages of one message: a round trip for each, and little memory on both sides.
+pub const MOVE_MESSAGE_BYTES: usize = 1 << 20;
+/// One step, the slowest of which compares all tables of a large file.
+pub const MOVE_STEP_MS_MAX: u64 = 600_000;
+/// A whole move, for the host that waits for another to make it: 100 GB at 30 MB/s.
+pub const MOVE_S_MAX: u64 = 3_600;
+/// The pages that may be left to be sent while calls wait: some milliseconds.
+pub const MOVE_REST_PAGES: u64 = 64;
+/// How often what was committed meanwhile is sent, until it is so little. A file that is written faster than it is
+/// sent never gets there.
+pub const MOVE_ROUNDS_MAX: u32 = 1_000;
+/// How long the calls that run may hold up those that wait. A page may take 1,000 ms.
+pub const MOVE_DRAIN_MS_MAX: u64 = 500;
+/// Between two looks whether a call still runs.
+pub const MOVE_LOOK_US: u64 = 500;
+/// How often a move waits for its calls to end, and is announced to the new host; and how often a set is published again that
+/// another one has overtaken.
+pub const MOVE_TRIES: u32 = 5;
+/// How long the transaction that writes may take to end.
+pub const MOVE_HOLD_MS_MAX: u64 = 5_000;
+/// Between two questions of a host whether a context lives there now.
+pub const MOVE_ASK_MS: u64 = 1_000;

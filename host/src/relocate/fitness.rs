@@ -1,0 +1,90 @@
+//! Whether a context can move to another host: what of it would stay behind, or would cross hosts that cannot.
+
+use seam_runtime::did_you_mean;
+use seam_runtime::serve::Registry;
+use seam_store::ids::ContextName;
+
+use super::report::Refused;
+use crate::manifest::Manifest;
+use crate::verify;
+
+/// # Errors
+/// The first reason why `context` cannot move from this host to `to`.
+pub fn check(manifest: &Manifest, registry: &Registry, context: &ContextName, to: &str) -> Result<(), Refused> {
+    let placement = &manifest.placement;
+    let this = placement.this.as_ref().map(ToString::to_string).unwrap_or_default();
+    if placement.host(to).is_none() {
+        return Err(Refused::new(format!("there is no host `{to}`"), did_you_mean::hint(to, placement.names())));
+    }
+    let Some(entry) = manifest.contexts.iter().find(|entry| entry.settings.name == *context) else {
+        let known: Vec<&str> = manifest.contexts.iter().map(|entry| entry.settings.name.as_str()).collect();
+        let remedy = did_you_mean::hint(context.as_str(), known.into_iter());
+        return Err(Refused::new(format!("there is no context `{context}`"), remedy));
+    };
+    if let Some(host) = registry.lives_elsewhere(context.as_str()) {
+        let remedy = format!("move it from there: `--as {host}`");
+        return Err(Refused::new(format!("`{context}` lives on host `{host}`"), remedy));
+    }
+    if to == this {
+        return Err(Refused::new(format!("`{context}` lives on host `{to}` already"), "name another host"));
+    }
+    if entry.settings.store.is_none() {
+        let remedy = format!("set `at = \"{to}\"` in [context.{context}], and restart the hosts");
+        return Err(Refused::new(format!("`{context}` has no file to move"), remedy));
+    }
+    if registry.live(context.as_str()).is_ok_and(|live| live.generation().out_of_service().is_some()) {
+        return Err(Refused::new(format!("`{context}` is out of service"), "`seam contexts` shows why; mend it first"));
+    }
+    stays_behind(manifest, context)?;
+    crosses(manifest, registry, context, to)
+}
+
+/// What a context has on its host besides its file and its component.
+fn stays_behind(manifest: &Manifest, context: &ContextName) -> Result<(), Refused> {
+    let is_its = |name: &ContextName| name.variant().map_or(name.as_str(), |(main, _)| main) == context.as_str();
+    let variant = manifest.contexts.iter().any(|entry| entry.settings.name != *context && is_its(&entry.settings.name));
+    let has = [
+        (manifest.mounts.iter().any(|mount| is_its(&mount.context)), "serves clients, whose addresses would change"),
+        (manifest.feeds.iter().any(|feed| is_its(&feed.context)), "has a feed, whose address would change"),
+        (manifest.schedules.iter().any(|one| is_its(&one.context)), "has schedules"),
+        (variant, "has variants"),
+    ];
+    match has.into_iter().find(|(has, _)| *has) {
+        None => Ok(()),
+        Some((_, what)) => {
+            let remedy = "move it while the hosts are stopped: set `at`, take a backup, and restore it on the other host";
+            Err(Refused::new(format!("`{context}` {what}; such a context does not move while it runs"), remedy))
+        }
+    }
+}
+
+/// What does not cross hosts.
+fn crosses(manifest: &Manifest, registry: &Registry, context: &ContextName, to: &str) -> Result<(), Refused> {
+    let home = |name: &ContextName| manifest.placement.host_of(name).map(|host| host.name.as_str());
+    let apart = |name: &ContextName| name != context && home(name) != Some(to);
+    for entry in &manifest.contexts {
+        let (name, participants) = (&entry.settings.name, &entry.settings.two_phase);
+        let together = participants.iter().chain((!participants.is_empty()).then_some(name));
+        if participants.contains(context) || (name == context && !participants.is_empty()) {
+            if let Some(other) = together.into_iter().find(|name| apart(name)) {
+                let message = format!("`{context}` and `{other}` take part in the same transactions, which do not cross hosts");
+                return Err(Refused::new(message, "use a saga instead (docs/transactions.md), or move both while stopped"));
+            }
+        }
+    }
+    for edge in manifest.event_edges() {
+        if (edge.publisher == context && apart(edge.subscriber)) || (edge.subscriber == context && apart(edge.publisher)) {
+            let other = if edge.publisher == context { edge.subscriber } else { edge.publisher };
+            let message = format!("events `{}` between `{context}` and `{other}` do not cross hosts", edge.interface);
+            return Err(Refused::new(message, "let the two live on one host"));
+        }
+    }
+    for one in &manifest.reconciles {
+        let sides = verify::declaring(registry, &one.total).unwrap_or_default();
+        if sides.iter().any(|side| side == context.as_str()) && sides.len() > 1 {
+            let message = format!("the total `{}` of `{}` is reconciled, which does not cross hosts", one.total, sides.join("` and `"));
+            return Err(Refused::new(message, "remove its `[[reconcile]]`, and compare by `seam verify` on both hosts"));
+        }
+    }
+    Ok(())
+}
