@@ -184,3 +184,103 @@ pub fn config_of(manifest: &Manifest, context: &ContextName) -> Option<Config> {
     let settings = manifest.contexts.iter().map(|context| &context.settings).find(is_it)?;
     Some(Config::of(context, settings.store.as_ref()?, &folder::stores(&manifest.host.data)))
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use seam_store::{Database, Owner, take_over};
+
+    use super::*;
+
+    const MANIFEST: &str = "[hosts.shop]\naddress = \"127.0.0.1:7443\"\ndata = \"run\"\n\
+        [hosts.books]\naddress = \"127.0.0.1:7444\"\ndata = \"books\"\n[placement]\ndefault = \"shop\"\n\
+        [context.finance]\ncomponent = \"a.wasm\"\nstore = true\n";
+
+    fn home(host: &str, token: u64) -> Home {
+        Home { host: host.to_owned(), token }
+    }
+
+    /// A system in a folder of its own, as the host `shop` runs it, whose finance has a file that `owner` owns.
+    fn shop(owner: Option<(&str, u64)>) -> (tempfile::TempDir, Manifest, ContextName) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("seam.toml");
+        std::fs::write(&file, MANIFEST).unwrap();
+        let manifest = Manifest::load(&file).unwrap().on("shop").unwrap();
+        let finance = ContextName::new("finance").unwrap();
+        private::folder(&manifest.host.data).unwrap();
+        if let Some((host, token)) = owner {
+            let config = config_of(&manifest, &finance).unwrap();
+            drop(Database::open(config.clone()).unwrap());
+            take_over(&config, &Owner { host: host.to_owned(), token }).unwrap();
+        }
+        (folder, manifest, finance)
+    }
+
+    fn lives_at(manifest: &Manifest, context: &ContextName) -> (Option<String>, u64) {
+        let settings = &manifest.contexts.iter().find(|entry| entry.settings.name == *context).unwrap().settings;
+        assert_eq!(manifest.placement.lives_here(context), settings.at.is_none());
+        (settings.at.clone(), settings.token)
+    }
+
+    #[test]
+    fn a_later_move_outweighs_the_manifest_and_an_earlier_one() {
+        let (_folder, manifest, finance) = shop(None);
+        let digest = manifest.placement.digest();
+        let data = manifest.host.data.clone();
+        assert_eq!(lives_at(&apply(manifest.clone()).unwrap(), &finance), (None, 0));
+        Homes::change(&data, |homes| homes.set(&finance, home("books", 4))).unwrap();
+        Homes::change(&data, |homes| homes.set(&finance, home("shop", 3))).unwrap();
+        let moved = apply(manifest.clone()).unwrap();
+        assert_eq!(lives_at(&moved, &finance), (Some("books".to_owned()), 4));
+        assert_eq!(moved.placement.digest(), digest, "the hosts still agree");
+        Homes::change(&data, |homes| homes.set(&finance, home("shop", 5))).unwrap();
+        assert_eq!(lives_at(&apply(manifest).unwrap(), &finance), (None, 5));
+    }
+
+    #[test]
+    fn after_a_crash_the_file_says_whether_it_was_handed_over() {
+        for (owner, expect) in [
+            (Some(("books", 2)), Some("books")),
+            (Some(("shop", 1)), None),
+            // An earlier visit there.
+            (Some(("books", 1)), None),
+            (None, None),
+        ] {
+            let (_folder, manifest, finance) = shop(owner);
+            let data = manifest.host.data.clone();
+            let leaving = Pending::Leaving(home("books", 2));
+            Homes::change(&data, |homes| drop(homes.pending.insert("finance".to_owned(), leaving))).unwrap();
+            let settled = settle(manifest).unwrap();
+            assert_eq!(lives_at(&settled, &finance).0.as_deref(), expect, "{owner:?}");
+            assert!(Homes::load(&data).unwrap().pending.is_empty(), "{owner:?}: it is decided once");
+        }
+    }
+
+    #[test]
+    fn a_context_that_has_not_arrived_for_certain_lives_where_it_was_and_is_not_forgotten() {
+        let (_folder, manifest, finance) = shop(None);
+        let data = manifest.host.data.clone();
+        let (from, component) = ("books".to_owned(), "ab".to_owned());
+        let arriving = Pending::Arriving { from, token: 3, component, tolerated_schema: None };
+        Homes::change(&data, |homes| {
+            homes.set(&finance, home("books", 2));
+            homes.pending.insert("finance".to_owned(), arriving.clone());
+        })
+        .unwrap();
+        assert_eq!(lives_at(&settle(manifest).unwrap(), &finance), (Some("books".to_owned()), 2));
+        assert_eq!(Homes::load(&data).unwrap().pending["finance"], arriving);
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_with_a_way_out_and_is_not_overwritten() {
+        let (_folder, manifest, finance) = shop(None);
+        let path = path(&manifest.host.data);
+        for damaged in ["{", "{\"homes\": {\"finance\": {\"host\": \"books\"}}}", "{\"house\": 1}"] {
+            std::fs::write(&path, damaged).unwrap();
+            let error = apply(manifest.clone()).unwrap_err();
+            assert!(error.to_string().contains("homes.json") && error.remedy().contains("seam contexts"), "{error}");
+            assert!(Homes::change(&manifest.host.data, |homes| homes.set(&finance, home("books", 2))).is_err());
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), damaged);
+        }
+    }
+}

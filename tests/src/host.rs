@@ -79,12 +79,12 @@ impl Host {
         Self::up_with(manifest, data, &[])
     }
 
-    /// The same as one host of a manifest that has several.
+    /// The same as one host of a manifest that has several, with more variables in its environment.
     ///
     /// # Errors
     /// As `up`.
-    pub fn up_as(manifest: &Path, data: &Path, host: &str) -> Result<Self> {
-        Self::start(manifest, data, &["up", "--as", host], &[], Duration::from_secs(60))
+    pub fn up_as(manifest: &Path, data: &Path, host: &str, variables: &[(&str, &str)]) -> Result<Self> {
+        Self::start(manifest, data, &["up", "--as", host], variables, Duration::from_secs(60))
     }
 
     /// The same with more variables in its environment.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
+use parking_lot::Mutex;
 use seam::admin::CallRequest;
 use seam::admin::client::Client;
 use seam::verify::{Report, VerifyRequest};
@@ -24,12 +25,14 @@ const CALL_MS: u64 = 30_000;
 /// A shop's folder: manifest, demo data and what the host writes.
 pub struct Shop {
     pub folder: tempfile::TempDir,
-    /// Finance lives on a host of its own.
-    apart: bool,
+    /// Where finance lives, in a shop on two hosts.
+    finance_at: Option<Mutex<&'static str>>,
 }
 
+/// The host of everything that has no other one, in a shop on two hosts.
+pub const SHOP: &str = "shop";
 /// The host of finance, where it has one of its own.
-const BOOKS: &str = "books";
+pub const BOOKS: &str = "books";
 
 /// Set to have every test of the shop run with finance on a host of its own.
 const APART: &str = "SEAM_TEST_APART";
@@ -100,7 +103,7 @@ impl Shop {
         if !made.status.success() {
             bail!("shop-data: {}", String::from_utf8_lossy(&made.stderr));
         }
-        let shop = Self { folder, apart: false };
+        let shop = Self { folder, finance_at: None };
         if std::env::var_os(APART).is_some() { shop.apart() } else { Ok(shop) }
     }
 
@@ -109,13 +112,22 @@ impl Shop {
     /// # Errors
     /// When there are no free ports, or no certificates can be made.
     pub fn apart(self) -> Result<Self> {
-        if self.apart {
+        if self.finance_at.is_some() {
             return Ok(self);
         }
+        self.on_two_hosts(BOOKS)
+    }
+
+    /// The same shop on two hosts, `shop` and `books`, with finance on one of them. Both may have it.
+    ///
+    /// # Errors
+    /// As `apart`; when it is on two hosts already.
+    pub fn on_two_hosts(self, finance_at: &'static str) -> Result<Self> {
+        ensure!(self.finance_at.is_none(), "the shop is on two hosts already");
         let port = || -> Result<u16> { Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()) };
         let (shop, books) = (port()?, port()?);
         let text = std::fs::read_to_string(self.manifest())?;
-        let text = text.replace("[context.finance]\n", &format!("[context.finance]\nat = \"{BOOKS}\"\n"));
+        let text = text.replace("[context.finance]\n", &format!("[context.finance]\nat = \"{finance_at}\"\n"));
         // Neither crosses hosts yet.
         let text = text.replace("two_phase = [\"warehouse\", \"finance\"]", "two_phase = [\"warehouse\"]");
         let of_finance = |table: &&str| !(table.starts_with("reconcile]]") && table.contains("\"money-"));
@@ -128,15 +140,29 @@ impl Shop {
         let books = self.folder.path().join(BOOKS);
         private::folder(&books)?;
         symlink(self.data().join("cache").canonicalize()?, books.join("cache"))?;
-        for args in [&["cert", "authority"][..], &["cert", "host", "shop"], &["cert", "host", BOOKS]] {
-            self.seam(args)?;
+        let of_shop = "storefront,catalog,warehouse,customer,orders,recommendation,finance";
+        self.seam(&["cert", "authority"])?;
+        self.seam(&["cert", "host", SHOP, "--contexts", of_shop])?;
+        self.seam(&["cert", "host", BOOKS, "--contexts", "finance"])?;
+        Ok(Self { finance_at: Some(Mutex::new(finance_at)), ..self })
+    }
+
+    /// From now on finance is looked for on this host.
+    pub fn finance_lives_at(&self, host: &'static str) {
+        if let Some(at) = &self.finance_at {
+            *at.lock() = host;
         }
-        Ok(Self { apart: true, ..self })
     }
 
     /// The data folder of the host on which a context lives.
     fn data_of(&self, context: &str) -> PathBuf {
-        if self.apart && context == "finance" { self.folder.path().join(BOOKS) } else { self.data() }
+        let at = self.finance_at.as_ref().map(|at| *at.lock());
+        if at == Some(BOOKS) && context == "finance" { self.books_data() } else { self.data() }
+    }
+
+    /// The data folder of the host `books`.
+    pub fn books_data(&self) -> PathBuf {
+        self.folder.path().join(BOOKS)
     }
 
     pub fn manifest(&self) -> PathBuf {
@@ -183,18 +209,24 @@ impl Shop {
 
     /// Serves; the demo data is in when it does.
     pub fn up(&self) -> Result<Host> {
-        if !self.apart {
+        if self.finance_at.is_none() {
             return Host::up(&self.manifest(), &self.data());
         }
         let books = self.up_books()?;
-        let mut host = Host::up_as(&self.manifest(), &self.data(), "shop")?;
+        let mut host = self.up_as(SHOP, &[])?;
         host.others.push(books);
         Ok(host)
     }
 
     /// Serves finance alone, where it has a host of its own.
     pub fn up_books(&self) -> Result<Host> {
-        Host::up_as(&self.manifest(), &self.data_of("finance"), BOOKS)
+        self.up_as(BOOKS, &[])
+    }
+
+    /// Starts one of the two hosts, with these variables in its environment.
+    pub fn up_as(&self, host: &str, variables: &[(&str, &str)]) -> Result<Host> {
+        let data = if host == BOOKS { self.books_data() } else { self.data() };
+        Host::up_as(&self.manifest(), &data, host, variables)
     }
 
     /// Calls a function of a context of the running host, as `seam call` does; what comes with its `ok`.
@@ -228,7 +260,16 @@ impl Shop {
 
     /// Runs `seam ARGS` on it; its standard output.
     pub fn seam(&self, args: &[&str]) -> Result<String> {
-        let here: &[&str] = if self.apart { &["--as", "shop"] } else { &[] };
+        let here: &[&str] = if self.finance_at.is_some() { &["--as", SHOP] } else { &[] };
+        self.seam_of(here, args)
+    }
+
+    /// Runs `seam --as HOST ARGS`; its standard output.
+    pub fn seam_as(&self, host: &str, args: &[&str]) -> Result<String> {
+        self.seam_of(&["--as", host], args)
+    }
+
+    fn seam_of(&self, here: &[&str], args: &[&str]) -> Result<String> {
         let output = seam(&self.manifest(), &[here, args].concat())?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "seam {args:?}: {said}");

@@ -224,3 +224,6 @@ pub const DELIVERY_REASON_CHARS: usize = 2_000;
 pub const TWO_PHASE_WAIT_MS: u64 = 2_000;
 /// Transactions over several files of which the host keeps how they ended: what an operator looks at after a fault.
 pub const TRANSACTIONS_KEPT: usize = 100;
+/// Before a call is sent again that came to a host from which its context has just moved: the new host may still be
+/// taking it over.
+pub const MOVED_PAUSE_MS: u64 = 5;

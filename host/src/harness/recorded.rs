@@ -121,7 +121,9 @@ fn unrepeatable(call: &RecordedCall) -> Option<&'static str> {
     match (failure, &call.data) {
         (Some(Failure::TimedOut { .. }), _) => Some("it ran out of time"),
         (Some(Failure::Overloaded { .. }), _) => Some("the context had no place for it"),
-        (Some(Failure::Absent { .. } | Failure::Refused { .. } | Failure::Moved { .. }), _) => Some("the context could not be called"),
+        (Some(Failure::Absent { .. } | Failure::Refused { .. } | Failure::Moved { .. }), _) => {
+            Some("the context could not be called")
+        }
         (_, CallData::Request { request, .. }) if std::str::from_utf8(&request.body).is_err() => {
             Some("its body is not text")
         }

@@ -66,7 +66,9 @@ impl RequestError {
             Self::Call(failure) => match failure {
                 Failure::Trapped { .. } => StatusCode::INTERNAL_SERVER_ERROR,
                 Failure::TimedOut { .. } => StatusCode::GATEWAY_TIMEOUT,
-                Failure::Overloaded { .. } | Failure::Absent { .. } | Failure::Moved { .. } => StatusCode::SERVICE_UNAVAILABLE,
+                Failure::Overloaded { .. } | Failure::Absent { .. } | Failure::Moved { .. } => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
                 Failure::Refused { reason: RefusalReason::Reentry, .. } => StatusCode::LOOP_DETECTED,
                 Failure::Refused {
                     reason:

@@ -20,5 +20,7 @@ pub const MOVE_LOOK_US: u64 = 500;
 pub const MOVE_TRIES: u32 = 5;
 /// How long the transaction that writes may take to end.
 pub const MOVE_HOLD_MS_MAX: u64 = 5_000;
+/// Between two looks whether old requests still use a file that has left.
+pub const MOVE_CLEAR_LOOK_MS: u64 = 50;
 /// Between two questions of a host whether a context lives there now.
 pub const MOVE_ASK_MS: u64 = 1_000;

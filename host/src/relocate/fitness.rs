@@ -52,7 +52,8 @@ fn stays_behind(manifest: &Manifest, context: &ContextName) -> Result<(), Refuse
     match has.into_iter().find(|(has, _)| *has) {
         None => Ok(()),
         Some((_, what)) => {
-            let remedy = "move it while the hosts are stopped: set `at`, take a backup, and restore it on the other host";
+            let remedy =
+                "move it while the hosts are stopped: set `at`, take a backup, and restore it on the other host";
             Err(Refused::new(format!("`{context}` {what}; such a context does not move while it runs"), remedy))
         }
     }
@@ -67,13 +68,19 @@ fn crosses(manifest: &Manifest, registry: &Registry, context: &ContextName, to: 
         let together = participants.iter().chain((!participants.is_empty()).then_some(name));
         if participants.contains(context) || (name == context && !participants.is_empty()) {
             if let Some(other) = together.into_iter().find(|name| apart(name)) {
-                let message = format!("`{context}` and `{other}` take part in the same transactions, which do not cross hosts");
-                return Err(Refused::new(message, "use a saga instead (docs/transactions.md), or move both while stopped"));
+                let message =
+                    format!("`{context}` and `{other}` take part in the same transactions, which do not cross hosts");
+                return Err(Refused::new(
+                    message,
+                    "use a saga instead (docs/transactions.md), or move both while stopped",
+                ));
             }
         }
     }
     for edge in manifest.event_edges() {
-        if (edge.publisher == context && apart(edge.subscriber)) || (edge.subscriber == context && apart(edge.publisher)) {
+        if (edge.publisher == context && apart(edge.subscriber))
+            || (edge.subscriber == context && apart(edge.publisher))
+        {
             let other = if edge.publisher == context { edge.subscriber } else { edge.publisher };
             let message = format!("events `{}` between `{context}` and `{other}` do not cross hosts", edge.interface);
             return Err(Refused::new(message, "let the two live on one host"));
@@ -82,8 +89,15 @@ fn crosses(manifest: &Manifest, registry: &Registry, context: &ContextName, to: 
     for one in &manifest.reconciles {
         let sides = verify::declaring(registry, &one.total).unwrap_or_default();
         if sides.iter().any(|side| side == context.as_str()) && sides.len() > 1 {
-            let message = format!("the total `{}` of `{}` is reconciled, which does not cross hosts", one.total, sides.join("` and `"));
-            return Err(Refused::new(message, "remove its `[[reconcile]]`, and compare by `seam verify` on both hosts"));
+            let message = format!(
+                "the total `{}` of `{}` is reconciled, which does not cross hosts",
+                one.total,
+                sides.join("` and `")
+            );
+            return Err(Refused::new(
+                message,
+                "remove its `[[reconcile]]`, and compare by `seam verify` on both hosts",
+            ));
         }
     }
     Ok(())

@@ -21,15 +21,18 @@ mod report;
 mod source;
 mod target;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use seam_runtime::serve::Registry;
+use seam_store::Config;
 use seam_store::ids::ContextName;
 use tokio::sync::Semaphore;
 
 use crate::deploy::Deployer;
+use crate::folder;
 use crate::manifest::Manifest;
 use crate::remote::Client;
 
@@ -53,7 +56,10 @@ struct Inner {
     token: Mutex<Option<u64>>,
     /// One context starts to serve here at a time.
     activating: Mutex<()>,
-    arrivals: Mutex<HashMap<ContextName, Arc<tokio::sync::Mutex<Arrival>>>>,
+    /// The contexts that have left, whose file old requests may still use.
+    clearing: Mutex<HashSet<ContextName>>,
+    /// The contexts that are coming, each with the token of its move.
+    arrivals: Mutex<HashMap<ContextName, (u64, Arc<tokio::sync::Mutex<Arrival>>)>>,
 }
 
 impl Relocator {
@@ -69,8 +75,17 @@ impl Relocator {
             leaving: Semaphore::new(1),
             token: Mutex::new(None),
             activating: Mutex::default(),
+            clearing: Mutex::default(),
             arrivals: Mutex::default(),
         })))
+    }
+}
+
+/// Removes the file of a context that belongs to another host, with its keys.
+fn clear_away(config: &Config, data: &Path, context: &ContextName) {
+    let keys = key_files(context).map(|file| folder::keys(data).join(file));
+    for file in [config.path.clone(), seam_store::log_of(&config.path)].into_iter().chain(keys) {
+        std::fs::remove_file(file).ok();
     }
 }
 

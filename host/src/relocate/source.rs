@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use super::arrival::sums;
 use super::messages::{Begin, Begun, Key, Pages, Sum, Token, step};
 use super::report::{Moved, Progress, Refused};
-use super::{Inner, Relocator, fitness, key_files};
+use super::{Inner, Relocator, clear_away, fitness, key_files};
 use crate::homes::{Home, Homes, Pending, config_of};
 use crate::remote::Step;
 use crate::{folder, limits};
@@ -47,7 +47,7 @@ impl Relocator {
 
 /// One move from here.
 struct Departure<'r> {
-    inner: &'r Inner,
+    inner: &'r Arc<Inner>,
     context: &'r ContextName,
     database: Arc<Database>,
     /// The next one.
@@ -63,7 +63,7 @@ struct Sent {
 }
 
 impl<'r> Departure<'r> {
-    fn begin(inner: &'r Inner, context: &'r ContextName, to: &str) -> Result<Self, Refused> {
+    fn begin(inner: &'r Arc<Inner>, context: &'r ContextName, to: &str) -> Result<Self, Refused> {
         let live = inner.registry.live(context.as_str());
         let database = live.ok().and_then(|live| live.generation().database().cloned());
         let database = database.ok_or_else(|| Refused::new(format!("`{context}` has no file here"), "see the log"))?;
@@ -106,7 +106,8 @@ impl<'r> Departure<'r> {
         sent: &mut Sent,
         show: Show<'_>,
     ) -> Result<(HeldCalls, Instant), Refused> {
-        let (look, most) = (Duration::from_micros(limits::MOVE_LOOK_US), Duration::from_millis(limits::MOVE_DRAIN_MS_MAX));
+        let (look, most) =
+            (Duration::from_micros(limits::MOVE_LOOK_US), Duration::from_millis(limits::MOVE_DRAIN_MS_MAX));
         let mut running = 0;
         for _ in 0..limits::MOVE_TRIES {
             self.catch_up(follower, sent, show).await?;
@@ -333,19 +334,15 @@ impl<'r> Departure<'r> {
 
     /// Removes the file, which belongs to the other host, and its keys, once no old request uses it.
     fn clear_away(&self) {
-        let data = &self.inner.manifest.host.data;
         let Some(config) = config_of(&self.inner.manifest, self.context) else { return };
-        let (database, keys) = (Arc::downgrade(&self.database), folder::keys(data));
-        let keys = key_files(self.context).map(|file| keys.join(file));
-        let log = seam_store::log_of(&config.path);
+        let (inner, context, database) = (self.inner.clone(), self.context.clone(), Arc::downgrade(&self.database));
+        inner.clearing.lock().insert(context.clone());
         tokio::spawn(async move {
-            let look = Duration::from_millis(limits::DRAIN_CHECK_MS);
             while database.strong_count() > 0 {
-                tokio::time::sleep(look).await;
+                tokio::time::sleep(Duration::from_millis(limits::MOVE_CLEAR_LOOK_MS)).await;
             }
-            for file in [config.path, log].into_iter().chain(keys) {
-                std::fs::remove_file(file).ok();
-            }
+            clear_away(&config, &inner.manifest.host.data, &context);
+            inner.clearing.lock().remove(&context);
         });
     }
 

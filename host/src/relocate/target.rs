@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 use super::arrival::{self, Arrival};
 use super::messages::{Begin, Begun, Fate, Token, step};
 use super::report::{Moved, Refused};
-use super::{Relocator, key_files};
+use super::{Relocator, clear_away, key_files};
 use crate::homes::{self, Home, Homes, Pending, config_of};
 use crate::remote::{Moves, Step, Taking};
 use crate::{folder, limits};
@@ -29,7 +29,10 @@ impl Moves for Relocator {
         let this = self.clone();
         Box::pin(async move {
             match name.as_str() {
-                step::BEGIN => json(&this.begin(from, &context, parsed(&body)?)?),
+                step::BEGIN => {
+                    this.until_cleared(&context).await;
+                    json(&this.begin(from, &context, parsed(&body)?)?)
+                }
                 step::COMPONENT => this.component(&from, &context, &body).await.map(|()| Bytes::new()),
                 step::PAGES => this.pages(&from, &context, &body).await,
                 step::COMPARE => this.compare(&from, &context).await,
@@ -64,17 +67,46 @@ impl Relocator {
         moved.map_err(|why| Refused::new(why, format!("see the log of host `{from}`")))
     }
 
-    /// Looks after moves to this host that were under way when it stopped. Call it once, when the host serves.
+    /// Looks after moves that were under way when the host stopped. Call it once, when the host serves.
     ///
     /// # Errors
     /// When what the host knows cannot be read.
     pub fn settle(&self) -> Result<(), homes::Error> {
-        for (context, pending) in Homes::load(&self.0.manifest.host.data)?.pending {
+        let known = Homes::load(&self.0.manifest.host.data)?;
+        for (context, home) in known.homes.iter().filter(|(_, home)| home.host != self.0.this) {
+            let context = ContextName::new(context);
+            let left = context.and_then(|context| Some((config_of(&self.0.manifest, &context)?, context)));
+            if let Some((config, context)) = left.filter(|(config, _)| config.path.exists())
+                && let Ok(Some(owner)) = seam_store::owner_of(&config)
+                && (&owner.host, owner.token) == (&home.host, home.token)
+            {
+                clear_away(&config, &self.0.manifest.host.data, &context);
+            }
+        }
+        for context in self.0.manifest.contexts.iter().map(|context| &context.settings.name) {
+            if !matches!(known.pending.get(context.as_str()), Some(Pending::Arriving { .. }))
+                && let Some(config) = config_of(&self.0.manifest, context)
+            {
+                // Of a move that did not get far.
+                arrival::remove(&arrival::path(&config));
+            }
+        }
+        for (context, pending) in known.pending {
             if let (Some(context), Pending::Arriving { from, token, .. }) = (ContextName::new(&context), pending) {
                 tokio::spawn(self.clone().find_out(context, from, Token { token }));
             }
         }
         Ok(())
+    }
+
+    /// Waits until the requests have ended that used the file before it left this host.
+    async fn until_cleared(&self, context: &ContextName) {
+        let cleared = async {
+            while self.0.clearing.lock().contains(context) {
+                tokio::time::sleep(Duration::from_millis(limits::MOVE_CLEAR_LOOK_MS)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_millis(limits::MOVE_STEP_MS_MAX), cleared).await.ok();
     }
 
     fn begin(&self, from: String, context: &ContextName, begin: Begin) -> Result<Begun, String> {
@@ -85,8 +117,7 @@ impl Relocator {
         let config = self.config(context)?;
         if config.path.exists() {
             return Err(format!(
-                "there is a file `{}` from a time when `{context}` lived here: wait until the requests of that time \
-                 have ended, or remove it",
+                "there is a file `{}` from a time when `{context}` lived here: look whether you need it, and remove it",
                 config.path.display()
             ));
         }
@@ -103,7 +134,8 @@ impl Relocator {
         }
         let token = begin.token;
         let arrival = Arrival::new(from.clone(), begin, &config)?;
-        inner.arrivals.lock().insert(context.clone(), Arc::new(Mutex::new(arrival)));
+        inner.arrivals.lock().insert(context.clone(), (token, Arc::new(Mutex::new(arrival))));
+        tokio::spawn(self.clone().find_out(context.clone(), from.clone(), Token { token }));
         tracing::info!(target: "move", %context, from, token, "the context is coming from the other host");
         Ok(Begun { wants_component })
     }
@@ -115,7 +147,7 @@ impl Relocator {
 
     fn arriving(&self, from: &str, context: &ContextName) -> Result<Arriving, String> {
         let none = || format!("no move of `{context}` from host `{from}` has started since this host did");
-        self.0.arrivals.lock().get(context).cloned().ok_or_else(none)
+        self.0.arrivals.lock().get(context).map(|(_, arrival)| arrival.clone()).ok_or_else(none)
     }
 
     async fn component(&self, from: &str, context: &ContextName, part: &[u8]) -> Result<(), String> {
@@ -163,7 +195,6 @@ impl Relocator {
             noted.map_err(|error| chain(&error))
         })?;
         fault::point("move.arrived");
-        tokio::spawn(self.clone().find_out(context.clone(), from.to_owned(), token));
         Ok(())
     }
 
@@ -257,8 +288,7 @@ impl Relocator {
         let config = self.config(context)?;
         let started = {
             let mut arrivals = self.0.arrivals.lock();
-            let is_it = |one: &Arriving| one.try_lock().is_ok_and(|one| one.begin.token == token);
-            if arrivals.get(context).is_some_and(is_it) { arrivals.remove(context) } else { None }
+            if arrivals.get(context).is_some_and(|(of, _)| *of == token) { arrivals.remove(context) } else { None }
         };
         let mut pending = false;
         let noted = Homes::change(&self.0.manifest.host.data, |homes| {
@@ -288,13 +318,14 @@ impl Relocator {
 
     /// Asks the source until it is known what became of the move.
     async fn find_out(self, context: ContextName, from: String, token: Token) {
-        let waits = |homes: &Homes| match homes.pending.get(context.as_str()) {
+        let arriving = |homes: &Homes| match homes.pending.get(context.as_str()) {
             Some(Pending::Arriving { token: of, .. }) => *of == token.token,
             _ => false,
         };
+        let coming = || self.0.arrivals.lock().get(&context).is_some_and(|(of, _)| *of == token.token);
         loop {
             tokio::time::sleep(Duration::from_millis(limits::MOVE_ASK_MS)).await;
-            if Homes::load(&self.0.manifest.host.data).is_ok_and(|homes| !waits(&homes)) {
+            if Homes::load(&self.0.manifest.host.data).is_ok_and(|homes| !arriving(&homes) && !coming()) {
                 return;
             }
             let done = match self.ask(&context, &from, token).await {

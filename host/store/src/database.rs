@@ -159,6 +159,11 @@ impl Database {
         self.writer.health.is_troubled()
     }
 
+    /// Whether no statement begins any more: the host stops, or the file belongs to another host.
+    pub fn is_closed(&self) -> bool {
+        self.writer.health.is_closed()
+    }
+
     /// Whether the file is gone or damaged: the store can neither be read nor written.
     pub fn is_fenced(&self) -> bool {
         self.writer.health.is_fenced()

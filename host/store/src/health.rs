@@ -8,8 +8,8 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -284,7 +284,9 @@ impl Health {
     pub fn usable(&self) -> Result<(), Error> {
         if self.is_closed() {
             let why = || "the host stops".to_owned();
-            return Err(Error::Unavailable(self.moved.get().map_or_else(why, |host| format!("it belongs to host `{host}`"))));
+            return Err(Error::Unavailable(
+                self.moved.get().map_or_else(why, |host| format!("it belongs to host `{host}`")),
+            ));
         }
         if self.is_fenced()
             && let Some(trouble) = self.trouble()

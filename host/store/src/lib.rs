@@ -105,16 +105,15 @@ pub use inbox::{Source, WaitState, Waiting, WaitingCount};
 pub use inspect::Misfit;
 pub use invariant::{Invariant, InvariantError, InvariantKind};
 pub use key::{KeyError, KeySource, VARIABLE_PREFIX as KEY_VARIABLE_PREFIX};
+pub use log_file::path_of as log_of;
 pub use mark::Mark;
 pub use migrate::{
     MigrateError, MigrateOptions, Migrated, Migration, check_full_text, migrate, migrate_with, would_migrate,
 };
 pub use moment::{Snapshot, moment};
 pub use open::OpenError;
-pub use owner::Owner;
-pub use tables::Table;
-pub use log_file::path_of as log_of;
 pub use outbox::{Event, Kept, Kind, NewEvent, Span};
+pub use owner::Owner;
 pub use register::{Accepted, Adopted, Register, RegisterError};
 pub use row_seals::{SealError, Verified};
 pub use rows::{Rows, Value};
@@ -127,6 +126,7 @@ pub use schema::schema_at;
 pub use seal::{Seal, Sealed};
 pub use sealing::seal_if_plain;
 pub use statistics::Statistics;
+pub use tables::Table;
 pub use transaction::Transaction;
 pub use two_phase::{Decided, Decision, Voted, new_transaction_id};
 pub use votes::{Forced, Vote, path_of as promise_of};

@@ -4,9 +4,9 @@
 use rusqlite::types::ValueRef;
 use sha2::{Digest as _, Sha256};
 
+use crate::blocking;
 use crate::error::Error;
 use crate::moment::Snapshot;
-use crate::blocking;
 
 /// One table of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -193,7 +193,9 @@ fn a_context_moves_to_another_host_while_it_is_called_and_no_call_fails() -> Res
             Ok(())
         })();
         stop.store(true, Ordering::SeqCst);
-        callers.into_iter().try_for_each(|caller| caller?.join().map_err(|_| anyhow::anyhow!("a caller panicked"))?)?;
+        callers
+            .into_iter()
+            .try_for_each(|caller| caller?.join().map_err(|_| anyhow::anyhow!("a caller panicked"))?)?;
         moved
     })
 }

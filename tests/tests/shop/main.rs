@@ -16,6 +16,7 @@ mod office;
 mod pages;
 mod placed;
 mod reconciling;
+mod relocated;
 mod scenarios;
 mod strangers;
 mod tampered;

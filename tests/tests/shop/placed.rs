@@ -112,7 +112,7 @@ fn the_page_moves_two_contexts_with_their_files_and_each_of_its_commands_works()
         match &words[..] {
             ["up", "--as", host] => {
                 let data = shop.data().join(if *host == "shop" { "" } else { host });
-                running.push(Host::up_as(&shop.manifest(), &data, host)?);
+                running.push(Host::up_as(&shop.manifest(), &data, host, &[])?);
             }
             ["check"] => assert_eq!(checked(&shop)?.0, [""; 0]),
             // The files of a stopped shop.

@@ -150,6 +150,11 @@ pub trait Dispatch: Send + Sync {
         false
     }
 
+    /// Whether the context lives on another host.
+    fn is_elsewhere(&self) -> bool {
+        false
+    }
+
     /// Performs one call. `call` is the caller's; the implementation applies every rule for entering the callee. On
     /// `Ok`, `exchange` holds the results.
     ///

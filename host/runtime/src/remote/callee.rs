@@ -15,6 +15,7 @@ use super::{Carried, Carrier, Head};
 use crate::call::{Call, ContextIndex, Failure, RefusalReason};
 use crate::guest::cut_off::CutOff;
 use crate::guest::dispatch::{Answering, Dispatch, DispatchTable, Exchange, Function};
+use crate::limits;
 
 pub(crate) struct RemoteCallee {
     pub index: ContextIndex,
@@ -22,7 +23,11 @@ pub(crate) struct RemoteCallee {
     /// All contexts of the system, by their index.
     pub names: Arc<[ContextName]>,
     pub carrier: Arc<dyn Carrier>,
+    pub here: Arc<Here>,
 }
+
+/// The callee that serves a context now in the newest set of this host.
+pub(crate) type Here = dyn Fn(&ContextName) -> Option<Arc<dyn Dispatch>> + Send + Sync;
 
 impl RemoteCallee {
     fn head(&self, call: &Call, function: &Function, remaining: Duration) -> Head {
@@ -103,6 +108,10 @@ async fn cancelled(cancel: Option<&Arc<CutOff>>) {
 }
 
 impl Dispatch for RemoteCallee {
+    fn is_elsewhere(&self) -> bool {
+        true
+    }
+
     /// What breaks while its host cannot be reached is not held against any version.
     fn store_fails(&self) -> bool {
         self.carrier.is_down(&self.context)
@@ -126,9 +135,20 @@ impl Dispatch for RemoteCallee {
         exchange: &'a mut dyn Exchange,
     ) -> Answering<'a> {
         Box::pin(async move {
-            let (head, arguments, deadline) = self.sent(&call, callees, function, exchange)?;
-            let results = self.carried(head, arguments, deadline, callees).await?;
-            self.received(&results, function, exchange)
+            loop {
+                let (head, arguments, deadline) = self.sent(&call, callees, function, exchange)?;
+                let failure = match self.carried(head, arguments, deadline, callees).await {
+                    Ok(results) => return self.received(&results, function, exchange),
+                    Err(failure) => failure,
+                };
+                let Failure::Moved { .. } = failure else { return Err(failure) };
+                // To this host, while the caller had a set from before.
+                let here = (self.here)(&self.context).filter(|callee| !callee.is_elsewhere());
+                if let Some(here) = here {
+                    return here.call_async(call, callees, function, exchange).await;
+                }
+                tokio::time::sleep(Duration::from_millis(limits::MOVED_PAUSE_MS)).await;
+            }
         })
     }
 }

@@ -17,7 +17,7 @@ use crate::call::Failure;
 use crate::guest::cut_off::CutOff;
 use crate::interface_name::InterfaceName;
 
-pub(crate) use callee::RemoteCallee;
+pub(crate) use callee::{Here, RemoteCallee};
 
 /// What travels with the arguments of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]

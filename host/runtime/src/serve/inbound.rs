@@ -45,14 +45,15 @@ impl Inbound {
     /// # Errors
     /// When the version that serves has no such function, or one of another type.
     fn function(&self, set: &ServingSet, head: &Head) -> Result<Arc<Function>, Failure> {
+        let generation = set.generation(head.context.as_str())?;
+        // What was known of it is of a time when it lived here.
+        if generation.lives_elsewhere().is_some() {
+            return Err(generation.absence());
+        }
         let key = (head.context.to_string(), head.interface.to_string(), head.function.clone());
         let mut functions = self.functions.lock();
         if let Some(known) = functions.get(&key).filter(|known| *known.digest() == head.signature) {
             return Ok(known.clone());
-        }
-        let generation = set.generation(head.context.as_str())?;
-        if generation.lives_elsewhere().is_some() {
-            return Err(generation.absence());
         }
         let absent = |reason: String| Failure::Absent { context: head.context.to_string(), reason };
         let Head { interface, function, .. } = head;

@@ -69,7 +69,16 @@ impl Registry {
         let Parts { loader, databases, host, metrics, recording, clock, carrier, this } = parts;
         let register = Register::open(host.clone())?;
         let routing = Routing::open(host, metrics.clone(), carrier)?;
+        let here = routing.here.clone();
         let publisher = Arc::new(Publisher::new(routing, clock.clone()));
+        let newest = Arc::downgrade(&publisher);
+        here.get_or_init(|| {
+            Arc::new(move |context| {
+                let set = newest.upgrade()?.serving().clone();
+                let main = set.generation(context.as_str()).ok()?.index;
+                set.callees.get(usize::from(main)).cloned()
+            })
+        });
         let stores = Stores::new(databases, register, metrics.clone(), this);
         Ok(Self(Arc::new(Inner { publisher, loader, stores, metrics, recording, clock })))
     }

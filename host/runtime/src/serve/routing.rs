@@ -2,20 +2,22 @@
 //! up.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use seam_store::ids::{ContextName, interface_path};
 use seam_store::{HostFile, HostFileError, Source};
 
 use super::load::Absent;
-use crate::remote::Carrier;
+use crate::remote::{Carrier, Here};
 use crate::route::{Readiness, Shadows, StoredShares};
 use crate::run::{Generation, Metrics};
 
 pub(crate) struct Routing {
     /// Carries calls to contexts that live on other hosts.
     pub carrier: Option<Arc<dyn Carrier>>,
+    /// The newest set, once there is one.
+    pub here: Arc<OnceLock<Arc<Here>>>,
     pub shares: StoredShares,
     pub shadows: Arc<Shadows>,
     pub metrics: Metrics,
@@ -33,7 +35,14 @@ impl Routing {
         carrier: Option<Arc<dyn Carrier>>,
     ) -> Result<Self, HostFileError> {
         let (shares, shadows) = (StoredShares::open(host)?, Arc::default());
-        Ok(Self { carrier, shares, shadows, metrics, absent: Mutex::default(), readiness: Mutex::default() })
+        let here = Arc::default();
+        Ok(Self { carrier, here, shares, shadows, metrics, absent: Mutex::default(), readiness: Mutex::default() })
+    }
+
+    /// Finds who serves a context in the newest set, whenever it is asked.
+    pub fn here(&self) -> Arc<Here> {
+        let newest = self.here.clone();
+        Arc::new(move |context| newest.get().and_then(|here| here(context)))
     }
 
     /// How far `generation` has caught up with the events of `generations`. What is no variant, and what subscribes to

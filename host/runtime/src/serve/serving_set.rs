@@ -55,8 +55,9 @@ impl ServingSet {
         let names: Arc<[ContextName]> = generations.iter().map(|generation| generation.context().clone()).collect();
         let dispatch = |generation: &Arc<Generation>| -> Arc<dyn Dispatch> {
             if let (Some(_), Some(carrier)) = (&generation.spec().settings.at, &routing.carrier) {
-                let (context, carrier) = (generation.context().clone(), carrier.clone());
-                return Arc::new(RemoteCallee { index: generation.index, context, names: names.clone(), carrier });
+                let (index, context) = (generation.index, generation.context().clone());
+                let (names, carrier, here) = (names.clone(), carrier.clone(), routing.here());
+                return Arc::new(RemoteCallee { index, context, names, carrier, here });
             }
             match routes.get(&generation.index) {
                 Some(route) => route.clone(),

@@ -146,8 +146,9 @@ impl Stores {
         {
             tracing::error!(%context, "cannot note that the store is damaged: {}", chain(&error));
         }
-        // A store that does not work has said so.
+        // A store that does not work has said so; one that was handed over is another host's.
         if !database.is_troubled()
+            && !database.is_closed()
             && let Err(error) = self.register.note(context, database)
         {
             tracing::error!(%context, "cannot note how far the store is: {}", chain(&error));

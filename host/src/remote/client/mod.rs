@@ -158,12 +158,19 @@ impl Homes {
             head.remaining = remaining.saturating_sub(started.elapsed());
             let carried = link.carry(&head, arguments.clone()).await;
             let Err(Failure::Moved { context, host, token }) = &carried else { return carried };
-            let Some(moved) = ContextName::new(context) else { return carried };
-            home = self.set(&moved, host, *token);
-            if home.is_some() {
-                tracing::info!(target: "remote", context, host, token, "the context has moved: calls go to its host now");
-                (self.learned)(&moved, host, *token);
-            }
+            // To this host itself: the caller knows.
+            let Some(moved) = ContextName::new(context).filter(|_| self.links.contains_key(host)) else {
+                return carried;
+            };
+            home = match self.set(&moved, host, *token) {
+                Some(home) => {
+                    tracing::info!(target: "remote", context, host, token, "the context has moved: calls go there now");
+                    (self.learned)(&moved, host, *token);
+                    Some(home)
+                }
+                // Another call has learned it, or of a later move.
+                None => self::home(&self.homes.read(), &moved),
+            };
         }
         let reason = "no host says that it lives there".to_owned();
         Err(Failure::Absent { context: head.context.to_string(), reason })
