@@ -177,7 +177,11 @@ fn subscriptions(all: &[SubscriptionStatus]) -> String {
             lag => count(lag),
         };
         let seconds = status.lag_s.map_or("-".to_owned(), |seconds| format!("{seconds:.1} s"));
-        let state = status.away.as_ref().map_or("ok".to_owned(), |why| format!("away: {why}"));
+        let state = match (&status.away, &status.at) {
+            (Some(why), _) => format!("away: {why}"),
+            (None, Some(host)) => format!("ok, at {host}"),
+            (None, None) => "ok".to_owned(),
+        };
         vec![
             status.subscriber.clone(),
             status.publisher.clone(),
@@ -235,6 +239,7 @@ mod tests {
             subscriber: "mail".into(),
             publisher: "orders".into(),
             interface: "acme:orders/events".into(),
+            at: None,
             position: Some(9),
             lag: Some(0),
             lag_s: Some(0.0),

@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 
 use seam_runtime::component::{Component, ContextSpec, InterfaceName};
+use seam_runtime::remote::Unread;
 use seam_store::ids::interface_path;
-use seam_store::{Error, Kind, Source};
+use seam_store::{Kind, Source};
 
 use crate::deploy::report::{GateRefusal, Step};
 use crate::deploy::system::System;
@@ -37,7 +38,9 @@ pub(crate) fn check(
         Ok(waiting) => waiting,
         Err(error) => {
             let message = format!("cannot read which events wait for `{name}`: {error}");
-            return Err(GateRefusal::at(Step::Wit, message, "`seam contexts` shows what is wrong with the file"));
+            let remedy =
+                "`seam contexts` shows what is wrong with a file, `seam events` what with a publisher on another host";
+            return Err(GateRefusal::at(Step::Wit, message, remedy));
         }
     };
     let lost: Vec<String> = waiting
@@ -64,12 +67,12 @@ pub(crate) fn check(
 }
 
 /// How many events wait, or are not taken yet, by interface and function.
-fn waiting(system: &System, context: &ContextSpec) -> Result<BTreeMap<(String, String), u64>, Error> {
+fn waiting(system: &System, context: &ContextSpec) -> Result<BTreeMap<(String, String), u64>, Unread> {
     let mut waiting = BTreeMap::new();
     let Some(inbox) = system.database(context.settings.name.as_str()) else { return Ok(waiting) };
     for subscription in &context.settings.subscribes {
         let interface = interface_path(&subscription.interface);
-        for (publisher, outbox) in system.registry.publishers(interface) {
+        for (publisher, outbox) in system.registry.outboxes(&context.settings.name, interface) {
             let source = Source { publisher: publisher.to_string(), interface: interface.to_owned() };
             let mut kinds = Vec::new();
             // Deliveries go on: an event that is set aside between two looks would count twice.

@@ -1,4 +1,4 @@
-//! Sends calls to the hosts on which other contexts live.
+//! Sends calls and questions for events to the hosts on which other contexts live.
 //!
 //! Invariant: a call ends within the time that it has. It is sent again only if the other host has certainly not
 //! performed it: the request never left, or that host says so (GOAWAY, REFUSED_STREAM).
@@ -17,9 +17,10 @@ use http::uri::Authority;
 use http_body_util::Full;
 use rustls_pki_types::ServerName;
 use seam_runtime::call::Failure;
-use seam_runtime::remote::{Carried, Carrier, Head};
+use seam_runtime::remote::{Ask, Asked, Asking, Carried, Carrier, Head};
 use seam_store::ids::ContextName;
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 use self::link::{Line, Link};
 use super::config::{Peer, System};
@@ -110,58 +111,96 @@ impl Carrier for Client {
     fn is_down(&self, context: &ContextName) -> bool {
         self.link(context).is_none_or(|link| link.is_down())
     }
+
+    fn ask(&self, ask: Ask) -> Asking {
+        let link = self.link(&ask.publisher).cloned();
+        Box::pin(async move {
+            let context = ask.publisher.to_string();
+            match link {
+                Some(link) => link.ask(ask).await,
+                None => Err(Failure::Absent { context, reason: "it lives on no other host".to_owned() }),
+            }
+        })
+    }
 }
 
 impl Link {
     async fn carry(&self, head: Head, arguments: Bytes) -> Carried {
         let started = Instant::now();
-        let context = head.context.to_string();
-        let carried = tokio::time::timeout(head.remaining, self.send(&head, arguments, started)).await;
-        let (outcome, carried) = match carried {
-            Ok(Ok(carried)) => (wire::answered(&carried), carried),
-            Ok(Err(rejection)) => {
-                let asked = format!("`{}.{}` of `{context}`", head.interface, head.function);
-                let who = format!("host `{}` at {}", self.peer, self.authority);
-                let why = format!("it does not accept the call: {rejection}");
-                self.refusals.log(&who, &asked, &why, rejection.remedy());
-                let reason = format!("its host `{}` does not accept the call", self.peer);
-                (rejection.name(), Err(Failure::Absent { context, reason }))
-            }
-            Err(_) => {
-                let carried = Err(Failure::TimedOut { context });
-                (wire::answered(&carried), carried)
-            }
+        let asked = format!("`{}.{}` of `{}`", head.interface, head.function, head.context);
+        let request = || {
+            let remaining = head.remaining.saturating_sub(started.elapsed());
+            wire::request(&self.authority, &self.system, &head, remaining, arguments.clone())
         };
+        let sending = async {
+            if arguments.len() > limits::SEAM_MESSAGE_BYTES_MAX {
+                let (length, max) = (arguments.len(), limits::SEAM_MESSAGE_BYTES_MAX);
+                return Err(Rejection::TooLarge(format!(
+                    "the arguments have {length} bytes, and at most {max} may travel"
+                )));
+            }
+            self.send(&head.context, &request).await
+        };
+        let sent = timeout(head.remaining, sending).await;
+        let (outcome, carried) = self.came_of(&head.context, &asked, sent.ok());
         self.metrics.called(&self.peer, outcome, started.elapsed());
         carried
     }
 
-    /// Sends the call until the other host has taken it, or has certainly not and will not.
-    async fn send(&self, head: &Head, arguments: Bytes, started: Instant) -> Result<Carried, Rejection> {
-        let context = || head.context.to_string();
-        let absent = |reason: String| Ok(Err(Failure::Absent { context: context(), reason }));
-        if arguments.len() > limits::SEAM_MESSAGE_BYTES_MAX {
-            let (length, max) = (arguments.len(), limits::SEAM_MESSAGE_BYTES_MAX);
-            return Err(Rejection::TooLarge(format!(
-                "the arguments have {length} bytes, and at most {max} may travel"
-            )));
-        }
+    async fn ask(&self, ask: Ask) -> Asked {
+        let asked = format!("the events of `{}` of `{}` for `{}`", ask.interface, ask.publisher, ask.subscriber);
+        let request = || wire::outbox::request(&self.authority, &self.system, &ask);
+        let sent = timeout(ask.remaining, self.send(&ask.publisher, &request)).await;
+        let (outcome, carried) = self.came_of(&ask.publisher, &asked, sent.ok());
+        self.metrics.asked(&self.peer, outcome);
+        wire::outbox::reply(&ask.question, &carried?).map_err(|why| {
+            let reason = format!("the answer of its host `{}` cannot be read: {why}", self.peer);
+            Failure::Absent { context: ask.publisher.to_string(), reason }
+        })
+    }
+
+    /// The outcome, with its name; says in the log why what was `asked` is not accepted. `None`: the time has passed.
+    fn came_of(
+        &self,
+        context: &ContextName,
+        asked: &str,
+        sent: Option<Result<Carried, Rejection>>,
+    ) -> (&'static str, Carried) {
+        let context = context.to_string();
+        let carried = match sent {
+            Some(Ok(carried)) => carried,
+            Some(Err(rejection)) => {
+                let who = format!("host `{}` at {}", self.peer, self.authority);
+                let why = format!("it does not accept the call: {rejection}");
+                self.refusals.log(&who, asked, &why, rejection.remedy());
+                let reason = format!("its host `{}` does not accept the call", self.peer);
+                return (rejection.name(), Err(Failure::Absent { context, reason }));
+            }
+            None => Err(Failure::TimedOut { context }),
+        };
+        (wire::answered(&carried), carried)
+    }
+
+    /// Sends a request for a context until the other host has taken it, or has certainly not and will not.
+    async fn send(
+        &self,
+        context: &ContextName,
+        request: &(dyn Fn() -> Result<Request<Full<Bytes>>, String> + Send + Sync),
+    ) -> Result<Carried, Rejection> {
+        let absent = |reason: String| Ok(Err(Failure::Absent { context: context.to_string(), reason }));
         for resends in 0..=limits::REMOTE_RESENDS {
             let line = match self.line().await {
                 Ok(line) => line,
                 Err(reason) => return absent(reason.to_string()),
             };
-            if !line.names.has(&head.context) {
-                let (host, context) = (&self.peer, &head.context);
+            if !line.names.has(context) {
+                let host = &self.peer;
                 return Err(Rejection::Forbidden(format!(
                     "the certificate of host `{host}` does not name `{context}`"
                 )));
             }
-            let remaining = head.remaining.saturating_sub(started.elapsed());
-            let request = wire::request(&self.authority, &self.system, head, remaining, arguments.clone());
-            let request = request.map_err(Rejection::Unreadable)?;
-            match exchange(&line, request).await {
-                Ok((answered, body)) => return answered.carried(&context(), &self.peer, body),
+            match exchange(&line, request().map_err(Rejection::Unreadable)?).await {
+                Ok((answered, body)) => return answered.carried(context.as_str(), &self.peer, body),
                 Err(Lost::Unsent) if resends < limits::REMOTE_RESENDS => self.retire(&line),
                 Err(Lost::Unsent | Lost::Unknown) => {
                     return absent(format!("the connection to its host `{}` was lost", self.peer));

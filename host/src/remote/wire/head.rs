@@ -1,4 +1,4 @@
-//! The head of a call: its path and its fields.
+//! The head of a request: its path and its fields.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -8,9 +8,10 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, request};
 use http_body_util::Full;
 use seam_runtime::interface_name::InterfaceName;
-use seam_runtime::remote::Head;
+use seam_runtime::remote::{Ask, Head};
 use seam_store::ids::{ContextName, Trace};
 
+use super::outbox;
 use super::outcome::Rejection;
 use super::{FORM, field};
 use crate::limits;
@@ -63,11 +64,21 @@ pub fn request(
     Ok(request)
 }
 
-/// Reads what `request` has written; `None` for a `greeting`.
+/// What a request asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Whether both hosts fit each other.
+    Greeting,
+    Call(Head),
+    /// Events of an outbox.
+    Events(Ask),
+}
+
+/// Reads what `request`, `greeting` or `outbox::request` has written.
 ///
 /// # Errors
 /// What is wrong, and where.
-pub fn read(parts: &request::Parts, system: &System) -> Result<Option<Head>, Rejection> {
+pub fn read(parts: &request::Parts, system: &System) -> Result<Wanted, Rejection> {
     let mut segments = parts.uri.path().split('/').skip(1);
     let form = segments.next().unwrap_or_default();
     if form != FORM {
@@ -86,23 +97,26 @@ pub fn read(parts: &request::Parts, system: &System) -> Result<Option<Head>, Rej
     }
     let path: Vec<&str> = segments.collect();
     match (&parts.method, path.as_slice()) {
-        (&Method::GET, []) => Ok(None),
+        (&Method::GET, []) => Ok(Wanted::Greeting),
         (&Method::POST, [context, package, interface, function]) => {
-            fields.call(context, &format!("{package}/{interface}"), function).map(Some)
+            fields.call(context, &format!("{package}/{interface}"), function).map(Wanted::Call)
+        }
+        (&Method::GET, [outbox::FIRST, publisher, package, interface, kind]) => {
+            outbox::read(&fields, publisher, &format!("{package}/{interface}"), kind).map(Wanted::Events)
         }
         (method, _) => {
             let path = parts.uri.path();
-            Err(unreadable(format!("`{method} {path}` is neither a greeting nor a call")))
+            Err(unreadable(format!("`{method} {path}` is neither a greeting nor a call, and asks for no events")))
         }
     }
 }
 
-struct Fields<'h>(&'h HeaderMap);
+pub(super) struct Fields<'h>(&'h HeaderMap);
 
 impl<'h> Fields<'h> {
     /// A field of a later form may change what the call means.
     fn are_known(&self) -> Result<(), Rejection> {
-        const KNOWN: [&str; 8] = [
+        const KNOWN: [&str; 14] = [
             field::CODEC,
             field::PLACEMENT,
             field::SIGNATURE,
@@ -111,6 +125,12 @@ impl<'h> Fields<'h> {
             field::VISITOR,
             field::FORCED,
             field::BULK,
+            field::SUBSCRIBER,
+            field::AFTER,
+            field::UP_TO,
+            field::MOST,
+            field::WAIT,
+            field::TAKEN,
         ];
         let known = |name: &&HeaderName| !name.as_str().starts_with(field::PREFIX) || KNOWN.contains(&name.as_str());
         match self.0.keys().find(|name| !known(name)) {
@@ -149,7 +169,7 @@ impl<'h> Fields<'h> {
         })
     }
 
-    fn optional(&self, name: &str) -> Result<Option<&'h str>, Rejection> {
+    pub fn optional(&self, name: &str) -> Result<Option<&'h str>, Rejection> {
         let mut values = self.0.get_all(name).iter();
         let Some(value) = values.next() else { return Ok(None) };
         if values.next().is_some() {
@@ -158,15 +178,20 @@ impl<'h> Fields<'h> {
         value.to_str().map(Some).map_err(|_| unreadable(format!("the field `{name}` is not visible ASCII")))
     }
 
-    fn required(&self, name: &str) -> Result<&'h str, Rejection> {
+    pub fn required(&self, name: &str) -> Result<&'h str, Rejection> {
         self.optional(name)?.ok_or_else(|| unreadable(format!("the field `{name}` is missing")))
     }
 
-    fn number(&self, name: &str, max: u64) -> Result<u64, Rejection> {
+    pub fn number(&self, name: &str, max: u64) -> Result<u64, Rejection> {
         let text = self.required(name)?;
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let number = text.parse().ok().filter(|number| digits && *number <= max);
         number.ok_or_else(|| wrong(name, text, &format!("a number up to {max}")))
+    }
+
+    /// A number that may be left out.
+    pub fn number_if_any(&self, name: &str, max: u64) -> Result<Option<u64>, Rejection> {
+        self.optional(name)?.map(|_| self.number(name, max)).transpose()
     }
 
     fn digest(&self, name: &str) -> Result<[u8; 32], Rejection> {
@@ -187,7 +212,7 @@ impl<'h> Fields<'h> {
     }
 }
 
-fn unreadable(why: String) -> Rejection {
+pub(super) fn unreadable(why: String) -> Rejection {
     Rejection::Unreadable(why)
 }
 
@@ -198,7 +223,7 @@ fn wrong(name: &str, value: &str, expected: &str) -> Rejection {
 }
 
 /// A context's name, or that of a variant.
-fn context(text: &str) -> Option<ContextName> {
+pub(super) fn context(text: &str) -> Option<ContextName> {
     match text.split_once('@') {
         Some((context, variant)) => ContextName::new(context)?.with_variant(variant),
         None => ContextName::new(text),
@@ -220,12 +245,12 @@ fn list(names: &[ContextName]) -> String {
     names.iter().map(ContextName::as_str).collect::<Vec<_>>().join(",")
 }
 
-fn uri(authority: &Authority, path: &str) -> Option<Uri> {
+pub(super) fn uri(authority: &Authority, path: &str) -> Option<Uri> {
     let path = PathAndQuery::try_from(path).ok()?;
     Uri::builder().scheme(Scheme::HTTPS).authority(authority.clone()).path_and_query(path).build().ok()
 }
 
-fn common(fields: &mut HeaderMap, system: &System) {
+pub(super) fn common(fields: &mut HeaderMap, system: &System) {
     fields.insert(field::CODEC, HeaderValue::from(u16::from(system.codec)));
     if let Ok(placement) = HeaderValue::try_from(hex::encode(system.placement)) {
         fields.insert(field::PLACEMENT, placement);
@@ -234,12 +259,17 @@ fn common(fields: &mut HeaderMap, system: &System) {
 
 /// Whether a connection remembers a value of a field, to send it again as one byte (RFC 7541).
 #[derive(PartialEq, Eq)]
-enum Repeats {
+pub(super) enum Repeats {
     Often,
     Seldom,
 }
 
-fn set(fields: &mut HeaderMap, name: &'static str, value: impl Display, repeats: Repeats) -> Result<(), String> {
+pub(super) fn set(
+    fields: &mut HeaderMap,
+    name: &'static str,
+    value: impl Display,
+    repeats: Repeats,
+) -> Result<(), String> {
     let value = HeaderValue::try_from(value.to_string());
     let mut value = value.map_err(|_| format!("its field `{name}` is not visible ASCII"))?;
     value.set_sensitive(repeats == Repeats::Seldom);
@@ -279,10 +309,10 @@ mod tests {
         let full = head();
         let bare = Head { chain: Vec::new(), forced: Vec::new(), bulk: false, ..head() };
         for head in [full, bare] {
-            assert_eq!(read(&parts(&head), &SYSTEM), Ok(Some(head)));
+            assert_eq!(read(&parts(&head), &SYSTEM), Ok(Wanted::Call(head)));
         }
         let greeting = greeting(&Authority::from_static("books:7443"), &SYSTEM).into_parts().0;
-        assert_eq!(read(&greeting, &SYSTEM), Ok(None));
+        assert_eq!(read(&greeting, &SYSTEM), Ok(Wanted::Greeting));
     }
 
     #[test]
@@ -322,8 +352,8 @@ mod tests {
             ("/v1/finance@js/acme:finance/payments/take", "no name of a context"),
             ("/v1/finance/finance/payments/take", "no name of an interface"),
             ("/v1/finance/acme:finance/payments/%2e", "no name of a function"),
-            ("/v1/finance/acme:finance/payments/take/more", "neither a greeting nor a call"),
-            ("/v1", "neither a greeting nor a call"),
+            ("/v1/finance/acme:finance/payments/take/more", "neither a greeting nor a call, and asks for no events"),
+            ("/v1", "neither a greeting nor a call, and asks for no events"),
         ] {
             let mut parts = parts(&head());
             parts.uri = path.parse().unwrap();
