@@ -24,14 +24,23 @@ const CALL_MS: u64 = 30_000;
 /// A shop's folder: manifest, demo data and what the host writes.
 pub struct Shop {
     pub folder: tempfile::TempDir,
-    /// Finance lives on a host of its own.
-    apart: bool,
+    /// The contexts that live on another host than `shop`, each on one of its own.
+    apart: Placed,
 }
+
+/// Contexts, each with its host.
+type Placed = &'static [(&'static str, &'static str)];
 
 /// The host of finance, where it has one of its own.
 const BOOKS: &str = "books";
+/// That of the engines.
+const ENGINES: &str = "engines";
 
-/// Set to have every test of the shop run with finance on a host of its own.
+/// Calls cross hosts; calls and events do.
+const TWO_HOSTS: Placed = &[("finance", BOOKS)];
+const THREE_HOSTS: Placed = &[("finance", BOOKS), ("recommendation", ENGINES)];
+
+/// Set to have every test of the shop run with finance on a host of its own; to `three` for three hosts.
 const APART: &str = "SEAM_TEST_APART";
 
 /// The manifest with no variants but those in `built`: a test must not depend on what was built on this machine.
@@ -100,8 +109,12 @@ impl Shop {
         if !made.status.success() {
             bail!("shop-data: {}", String::from_utf8_lossy(&made.stderr));
         }
-        let shop = Self { folder, apart: false };
-        if std::env::var_os(APART).is_some() { shop.apart() } else { Ok(shop) }
+        let shop = Self { folder, apart: &[] };
+        match std::env::var(APART).ok().as_deref() {
+            None => Ok(shop),
+            Some("three") => shop.on_three_hosts(),
+            Some(_) => shop.apart(),
+        }
     }
 
     /// The same shop with finance on a host of its own, `books`.
@@ -109,34 +122,55 @@ impl Shop {
     /// # Errors
     /// When there are no free ports, or no certificates can be made.
     pub fn apart(self) -> Result<Self> {
-        if self.apart {
+        self.placed(TWO_HOSTS)
+    }
+
+    /// The same shop with finance on the host `books` and recommendation on the host `engines`: events cross hosts.
+    ///
+    /// # Errors
+    /// As `apart`.
+    pub fn on_three_hosts(self) -> Result<Self> {
+        self.placed(THREE_HOSTS)
+    }
+
+    fn placed(self, apart: Placed) -> Result<Self> {
+        if !self.apart.is_empty() {
             return Ok(self);
         }
         let port = || -> Result<u16> { Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()) };
-        let (shop, books) = (port()?, port()?);
-        let text = std::fs::read_to_string(self.manifest())?;
-        let text = text.replace("[context.finance]\n", &format!("[context.finance]\nat = \"{BOOKS}\"\n"));
+        let mut text = std::fs::read_to_string(self.manifest())?;
+        let mut hosts = format!("[hosts.shop]\naddress = \"127.0.0.1:{}\"\n", port()?);
+        for (context, host) in apart {
+            text = text.replace(&format!("[context.{context}]\n"), &format!("[context.{context}]\nat = \"{host}\"\n"));
+            let address = format!("127.0.0.1:{}", port()?);
+            writeln!(
+                hosts,
+                "\n[hosts.{host}]\naddress = \"{address}\"\nlisten = [\"127.0.0.1:0\"]\ndata = \"{host}\""
+            )?;
+        }
         // Neither crosses hosts yet.
         let text = text.replace("two_phase = [\"warehouse\", \"finance\"]", "two_phase = [\"warehouse\"]");
         let of_finance = |table: &&str| !(table.starts_with("reconcile]]") && table.contains("\"money-"));
         let text: Vec<&str> = text.split("[[").filter(of_finance).collect();
-        self.write_manifest(&format!(
-            "{}\n[hosts.shop]\naddress = \"127.0.0.1:{shop}\"\n\n[hosts.{BOOKS}]\naddress = \"127.0.0.1:{books}\"\n\
-             listen = [\"127.0.0.1:0\"]\ndata = \"{BOOKS}\"\n\n[placement]\ndefault = \"shop\"\n",
-            text.join("[[")
-        ))?;
-        let books = self.folder.path().join(BOOKS);
-        private::folder(&books)?;
-        symlink(self.data().join("cache").canonicalize()?, books.join("cache"))?;
-        for args in [&["cert", "authority"][..], &["cert", "host", "shop"], &["cert", "host", BOOKS]] {
-            self.seam(args)?;
+        let text = text.join("[[");
+        self.write_manifest(&format!("{text}\n{hosts}\n[placement]\ndefault = \"shop\"\n"))?;
+        self.seam(&["cert", "authority"])?;
+        self.seam(&["cert", "host", "shop"])?;
+        for (_, host) in apart {
+            let data = self.folder.path().join(host);
+            private::folder(&data)?;
+            symlink(self.data().join("cache").canonicalize()?, data.join("cache"))?;
+            self.seam(&["cert", "host", host])?;
         }
-        Ok(Self { apart: true, ..self })
+        Ok(Self { apart, ..self })
     }
 
     /// The data folder of the host on which a context lives.
-    fn data_of(&self, context: &str) -> PathBuf {
-        if self.apart && context == "finance" { self.folder.path().join(BOOKS) } else { self.data() }
+    pub fn data_of(&self, context: &str) -> PathBuf {
+        match self.apart.iter().find(|(name, _)| *name == context) {
+            Some((_, host)) => self.folder.path().join(host),
+            None => self.data(),
+        }
     }
 
     pub fn manifest(&self) -> PathBuf {
@@ -183,18 +217,24 @@ impl Shop {
 
     /// Serves; the demo data is in when it does.
     pub fn up(&self) -> Result<Host> {
-        if !self.apart {
+        if self.apart.is_empty() {
             return Host::up(&self.manifest(), &self.data());
         }
-        let books = self.up_books()?;
-        let mut host = Host::up_as(&self.manifest(), &self.data(), "shop")?;
-        host.others.push(books);
+        let others = self.apart.iter().map(|(context, _)| self.up_of(context)).collect::<Result<_>>()?;
+        let mut host = self.up_alone()?;
+        host.others = others;
         Ok(host)
     }
 
-    /// Serves finance alone, where it has a host of its own.
-    pub fn up_books(&self) -> Result<Host> {
-        Host::up_as(&self.manifest(), &self.data_of("finance"), BOOKS)
+    /// Serves the host `shop` alone, of those that there are.
+    pub fn up_alone(&self) -> Result<Host> {
+        Host::up_as(&self.manifest(), &self.data(), "shop")
+    }
+
+    /// Serves the host of a context alone, where that has one of its own.
+    pub fn up_of(&self, context: &str) -> Result<Host> {
+        let (_, host) = self.apart.iter().find(|(name, _)| *name == context).context("it lives in the shop")?;
+        Host::up_as(&self.manifest(), &self.data_of(context), host)
     }
 
     /// Calls a function of a context of the running host, as `seam call` does; what comes with its `ok`.
@@ -228,7 +268,7 @@ impl Shop {
 
     /// Runs `seam ARGS` on it; its standard output.
     pub fn seam(&self, args: &[&str]) -> Result<String> {
-        let here: &[&str] = if self.apart { &["--as", "shop"] } else { &[] };
+        let here: &[&str] = if self.apart.is_empty() { &[] } else { &["--as", "shop"] };
         let output = seam(&self.manifest(), &[here, args].concat())?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "seam {args:?}: {said}");

@@ -59,17 +59,5 @@ pub trait Allow: Send + Sync {
 
     /// Whether `subscriber` takes the events of this interface that `publisher` publishes. `interface`: its path, without
     /// a version.
-    fn delivers(&self, subscriber: &ContextName, publisher: &ContextName, interface: &str) -> bool {
-        let _ = (subscriber, publisher, interface);
-        false
-    }
-}
-
-impl<F> Allow for F
-where
-    F: Fn(Option<&ContextName>, &ContextName, &InterfaceName) -> bool + Send + Sync,
-{
-    fn allows(&self, caller: Option<&ContextName>, callee: &ContextName, interface: &InterfaceName) -> bool {
-        self(caller, callee, interface)
-    }
+    fn delivers(&self, subscriber: &ContextName, publisher: &ContextName, interface: &str) -> bool;
 }

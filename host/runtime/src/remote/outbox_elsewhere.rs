@@ -260,3 +260,7 @@ impl Outbox for OutboxElsewhere {
         &self.clock
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests;

@@ -15,7 +15,7 @@ use wasmtime::component::types::Type;
 use wasmtime::component::{Func, Val};
 use wasmtime::{AsContextMut, Store};
 
-use super::outboxes;
+use super::asked;
 use super::registry::Registry;
 use super::serving_set::ServingSet;
 use crate::abi_copy;
@@ -125,7 +125,7 @@ impl Answers for Inbound {
     }
 
     fn ask(self: Arc<Self>, ask: Ask) -> Asking {
-        Box::pin(async move { outboxes::answer(&self.registry, ask).await })
+        Box::pin(async move { asked::answer(&self.registry, ask).await })
     }
 }
 

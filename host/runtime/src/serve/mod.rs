@@ -1,6 +1,7 @@
 //! Serving: the set of generations that serves now, how another set replaces it, and the contexts as a request sees
 //! them.
 
+mod asked;
 mod checkout;
 mod drain;
 mod error;

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 use seam_runtime::interface_name::InterfaceName;
-use seam_runtime::remote::{Ask, Head};
+use seam_runtime::remote::Head;
 use seam_store::ids::{ContextName, Trace};
 
-use super::outbox;
 use super::outcome::Rejection;
 use super::{FORM, field};
 use crate::limits;
@@ -64,58 +63,11 @@ pub fn request(
     Ok(request)
 }
 
-/// What a request asks for.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// Whether both hosts fit each other.
-    Greeting,
-    Call(Head),
-    /// Events of an outbox.
-    Events(Ask),
-}
-
-/// Reads what `request`, `greeting` or `outbox::request` has written.
-///
-/// # Errors
-/// What is wrong, and where.
-pub fn read(parts: &request::Parts, system: &System) -> Result<Wanted, Rejection> {
-    let mut segments = parts.uri.path().split('/').skip(1);
-    let form = segments.next().unwrap_or_default();
-    if form != FORM {
-        return Err(Rejection::Version(format!("this host knows requests of the form `{FORM}`, not `{form}`")));
-    }
-    let fields = Fields(&parts.headers);
-    fields.are_known()?;
-    let codec = fields.number(field::CODEC, u64::from(u8::MAX))?;
-    if codec != u64::from(system.codec) {
-        let own = system.codec;
-        return Err(Rejection::Version(format!("this host knows version {own} of the codec, not {codec}")));
-    }
-    let placement = fields.digest(field::PLACEMENT)?;
-    if placement != system.placement {
-        return Err(Rejection::placement(&system.placement, &placement));
-    }
-    let path: Vec<&str> = segments.collect();
-    match (&parts.method, path.as_slice()) {
-        (&Method::GET, []) => Ok(Wanted::Greeting),
-        (&Method::POST, [context, package, interface, function]) => {
-            fields.call(context, &format!("{package}/{interface}"), function).map(Wanted::Call)
-        }
-        (&Method::GET, [outbox::FIRST, publisher, package, interface, kind]) => {
-            outbox::read(&fields, publisher, &format!("{package}/{interface}"), kind).map(Wanted::Events)
-        }
-        (method, _) => {
-            let path = parts.uri.path();
-            Err(unreadable(format!("`{method} {path}` is neither a greeting nor a call, and asks for no events")))
-        }
-    }
-}
-
-pub(super) struct Fields<'h>(&'h HeaderMap);
+pub(super) struct Fields<'h>(pub &'h HeaderMap);
 
 impl<'h> Fields<'h> {
     /// A field of a later form may change what the call means.
-    fn are_known(&self) -> Result<(), Rejection> {
+    pub fn are_known(&self) -> Result<(), Rejection> {
         const KNOWN: [&str; 14] = [
             field::CODEC,
             field::PLACEMENT,
@@ -139,7 +91,7 @@ impl<'h> Fields<'h> {
         }
     }
 
-    fn call(&self, context: &str, interface: &str, function: &str) -> Result<Head, Rejection> {
+    pub fn call(&self, context: &str, interface: &str, function: &str) -> Result<Head, Rejection> {
         let invalid = |what: &str, text: &str| unreadable(format!("`{}` is no {what}", text.escape_debug()));
         Ok(Head {
             context: ContextName::new(context).ok_or_else(|| invalid("name of a context", context))?,
@@ -194,7 +146,7 @@ impl<'h> Fields<'h> {
         self.optional(name)?.map(|_| self.number(name, max)).transpose()
     }
 
-    fn digest(&self, name: &str) -> Result<[u8; 32], Rejection> {
+    pub fn digest(&self, name: &str) -> Result<[u8; 32], Rejection> {
         let text = self.required(name)?;
         let mut digest = [0; 32];
         match hex::decode_to_slice(text, &mut digest) {
@@ -280,6 +232,9 @@ pub(super) fn set(
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use http::request;
+
+    use super::super::wanted::{Wanted, read};
     use super::*;
 
     const SYSTEM: System = System { codec: 1, placement: [7; 32] };

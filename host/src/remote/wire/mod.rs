@@ -6,13 +6,15 @@
 mod head;
 pub mod outbox;
 mod outcome;
+mod wanted;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
-pub use self::head::{Wanted, greeting, read, request};
+pub use self::head::{greeting, request};
 pub use self::outcome::{Answered, Rejection, answered, carried, greeted, rejected};
+pub use self::wanted::{Wanted, read};
 
 /// The first segment of each path. Another form of requests gets another one.
 pub const FORM: &str = "v1";

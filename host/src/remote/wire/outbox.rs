@@ -249,7 +249,7 @@ pub fn reply(question: &Question, body: &[u8]) -> Result<Reply, serde_json::Erro
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use super::super::head::{Wanted, read};
+    use super::super::wanted::{Wanted, read};
     use super::*;
 
     const SYSTEM: System = System { codec: 1, placement: [7; 32] };
