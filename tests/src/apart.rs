@@ -1,5 +1,5 @@
-//! One system on two hosts in this process: the calls between them go through the codec, the questions for events as they
-//! are, and both through no network.
+//! One system on two hosts in this process: the calls between them go through the codec, the questions for events as
+//! they are, and both through no network.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};

@@ -104,7 +104,8 @@ impl Global {
 }
 
 impl Global {
-    /// The manifest as the host runs it on which a context, or one of its variants, lives; or the one that `--as` names.
+    /// The manifest as the host runs it on which a context, or one of its variants, lives; or the one that `--as`
+    /// names.
     ///
     /// # Errors
     /// As `load_host`, and when that host keeps no files on this machine.
@@ -129,8 +130,8 @@ impl Global {
         Ok(manifest.on(host.name.as_str())?)
     }
 
-    /// The manifest as each host runs it that runs on this machine; as one host runs it, if `--as` names one or there is
-    /// only one.
+    /// The manifest as each host runs it that runs on this machine; as one host runs it, if `--as` names one or there
+    /// is only one.
     ///
     /// # Errors
     /// As `load_host` when none runs here.

@@ -240,7 +240,9 @@ impl Operator {
         let command = with_source(&command, &subscription);
         let (inbox, outbox) = (inbox(&subscription)?, outbox(&subscription)?);
         self.audit.act(&Act { who, command: &command, why }, || {
-            let kept = outbox.hold(&subscription.source.interface, plan.from.saturating_sub(1))?;
+            // Another operator may have set it back further meanwhile.
+            let at = inbox.seen(&subscription.source)?.unwrap_or(0).min(plan.from.saturating_sub(1));
+            let kept = outbox.hold(&subscription.source.interface, at)?;
             if plan.from < kept.first {
                 return Err(no_longer_kept(&subscription, kept));
             }

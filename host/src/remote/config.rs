@@ -57,7 +57,7 @@ pub trait Allow: Send + Sync {
     /// of the other host, but from its operator.
     fn allows(&self, caller: Option<&ContextName>, callee: &ContextName, interface: &InterfaceName) -> bool;
 
-    /// Whether `subscriber` takes the events of this interface that `publisher` publishes. `interface`: its path, without
-    /// a version.
+    /// Whether `subscriber` takes the events of this interface that `publisher` publishes. `interface`: its path,
+    /// without a version.
     fn delivers(&self, subscriber: &ContextName, publisher: &ContextName, interface: &str) -> bool;
 }

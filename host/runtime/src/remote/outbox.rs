@@ -102,8 +102,8 @@ pub trait Outbox: Send + Sync {
     /// When the outbox cannot be read.
     fn kept_then(&self) -> Result<Kept, Unread>;
 
-    /// Has the publisher's host forget no event after `at` before the subscriber is further again: for a subscriber that
-    /// is set back. What the outbox has then.
+    /// Has the publisher's host forget no event after `at` before the subscriber is further again: for a subscriber
+    /// that is set back to `at`, which is no further than it is. What the outbox has then.
     ///
     /// # Errors
     /// When the outbox cannot be read.

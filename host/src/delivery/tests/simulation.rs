@@ -1,7 +1,7 @@
 //! Deliveries by chance: a seed chooses what is published, which wake-up comes first, how time passes, which events are
 //! poisoned, where the host crashes, and what operators do meanwhile. After each step, what the handlers have written
-//! is compared with a model that knows only what the documentation promises. With every other seed, the publishers live on
-//! another host, which cannot be reached at times.
+//! is compared with a model that knows only what the documentation promises. With every other seed, the publishers live
+//! on another host, which cannot be reached at times.
 //!
 //! `just simulate` runs ten thousand seeds, and `just simulate 1 SEED` one of them again.
 

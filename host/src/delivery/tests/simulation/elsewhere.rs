@@ -41,7 +41,8 @@ impl Elsewhere {
         Self { outboxes: PUBLISHERS.iter().map(outbox).collect(), host }
     }
 
-    /// As the subscriber reads it. It is not to be woken, so no question waits: a seed gives the same history each time.
+    /// As the subscriber reads it. It is not to be woken, so no question waits: a seed gives the same history each
+    /// time.
     pub fn outbox(&self, publisher: usize) -> Arc<dyn Outbox> {
         self.outboxes[publisher].clone()
     }

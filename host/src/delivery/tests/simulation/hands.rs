@@ -78,7 +78,7 @@ impl Hands {
     /// As an operator does it: the publishers' host learns first how far a subscription is set back.
     pub fn perform(&self, deed: &Deed) -> Box<dyn Fn(&Event) -> bool> {
         if let (Some(elsewhere), Deed::Replay(source, from)) = (&self.elsewhere, deed) {
-            elsewhere.hold(source, from - 1);
+            elsewhere.hold(source, self.inbox().seen(source).unwrap().unwrap_or(0).min(from - 1));
         }
         deed.perform(self.inbox())
     }
