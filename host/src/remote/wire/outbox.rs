@@ -322,7 +322,7 @@ mod tests {
             position,
             interface: "acme:orders/events@0.1.0".to_owned(),
             function: "order-placed".to_owned(),
-            subject: (position % 2 == 0).then(|| "MC-\u{e9}\u{1}".to_owned()),
+            subject: position.is_multiple_of(2).then(|| "MC-\u{e9}\u{1}".to_owned()),
             time_ms: 1,
             trace: "00-x".to_owned(),
             data: data.to_owned(),
