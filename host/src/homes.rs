@@ -140,6 +140,25 @@ pub fn apply(manifest: Manifest) -> Result<Manifest, Error> {
     Ok(known.onto(manifest, &this))
 }
 
+/// The manifest of the whole system, with each context on the host to which it has moved, as far as the hosts know whose
+/// data folders are on this machine.
+///
+/// # Errors
+/// When what one of them knows cannot be read.
+pub fn known_here(manifest: Manifest) -> Result<Manifest, Error> {
+    let mut all = Homes::default();
+    for host in &manifest.placement.hosts {
+        for (context, home) in Homes::load(&host.data)?.homes {
+            if let Some(context) = ContextName::new(&context) {
+                all.set(&context, home);
+            }
+        }
+    }
+    // As none of them: only where contexts live is asked.
+    let Some(first) = manifest.placement.hosts.first().map(|host| host.name.clone()) else { return Ok(manifest) };
+    Ok(all.onto(manifest, &first))
+}
+
 /// The manifest as its host runs it, with each context on the host to which it has moved. A move that a crash stopped
 /// is decided by the file of its context.
 ///

@@ -1,5 +1,6 @@
 //! Why an operator's request is refused, with what to do.
 
+use seam_runtime::remote::Unread;
 use seam_store::HostFileError;
 
 use crate::limits;
@@ -42,6 +43,17 @@ pub fn reason<'w>(why: &'w str, needed: Option<&str>) -> Result<&'w str, Refused
 impl From<HostFileError> for Refused {
     fn from(error: HostFileError) -> Self {
         Self { message: seam_store::chain(&error), remedy: error.remedy() }
+    }
+}
+
+impl From<Unread> for Refused {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Store(error) => error.into(),
+            Unread::Elsewhere(failure) => {
+                Self::new(failure.to_string(), "nothing was changed; try again when the other host can be reached")
+            }
+        }
     }
 }
 

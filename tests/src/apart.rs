@@ -1,4 +1,5 @@
-//! One system on two hosts in this process: the calls between them go through the codec, and through no network.
+//! One system on two hosts in this process: the calls between them go through the codec, the questions for events as
+//! they are, and both through no network.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -9,10 +10,11 @@ use seam::manifest::Manifest;
 use seam_runtime::call::Failure;
 use seam_runtime::component::Compiler;
 use seam_runtime::guest::cut_off::CutOff;
-use seam_runtime::remote::{Answers, Carrier, Carrying, Head};
+use seam_runtime::remote::{Answers, Ask, Asking, Carrier, Carrying, Head};
 use seam_runtime::run::Metrics;
 use seam_runtime::serve::{Inbound, LinkedSystem, Registry};
 use seam_store::HostFile;
+use seam_store::clock::Clock;
 use seam_store::ids::ContextName;
 
 use crate::System;
@@ -34,8 +36,11 @@ pub struct Wire {
     /// While it is closed, calls wait.
     closed: AtomicBool,
     opened: tokio::sync::Notify,
-    /// Calls fail at once.
+    /// Calls and questions fail at once.
     pub down: AtomicBool,
+    cut: tokio::sync::Notify,
+    /// Questions for events so far.
+    pub asks: AtomicUsize,
     /// Calls that wait now.
     pub waiting: AtomicUsize,
     /// The heads of all calls.
@@ -50,6 +55,26 @@ impl Wire {
     pub fn open(&self) {
         self.closed.store(false, Ordering::SeqCst);
         self.opened.notify_waiters();
+    }
+
+    /// Lets nothing through any more; questions that wait fail.
+    pub fn cut(&self) {
+        self.down.store(true, Ordering::SeqCst);
+        self.cut.notify_waiters();
+    }
+
+    pub fn mend(&self) {
+        self.down.store(false, Ordering::SeqCst);
+    }
+
+    async fn wait_until_cut(&self) {
+        loop {
+            let cut = self.cut.notified();
+            if self.down.load(Ordering::SeqCst) {
+                return;
+            }
+            cut.await;
+        }
     }
 
     async fn wait_until_open(&self) {
@@ -98,6 +123,20 @@ impl Carrier for Carries {
     fn is_down(&self, _: &ContextName) -> bool {
         self.0.down.load(Ordering::SeqCst)
     }
+
+    fn ask(&self, ask: Ask) -> Asking {
+        let wire = self.0.clone();
+        Box::pin(async move {
+            wire.asks.fetch_add(1, Ordering::SeqCst);
+            let gone = Failure::Absent { context: ask.publisher.to_string(), reason: "its host is gone".to_owned() };
+            let Some(answers) = wire.answers.get().cloned() else { return Err(gone) };
+            tokio::select! {
+                biased;
+                () = wire.wait_until_cut() => Err(gone),
+                asked = answers.ask(ask) => asked,
+            }
+        })
+    }
 }
 
 /// Gives the signal when the caller does not wait any more.
@@ -115,6 +154,14 @@ impl System {
     /// # Errors
     /// When it does not start.
     pub fn start_apart(&self, elsewhere: &[&str]) -> Result<Apart> {
+        self.start_apart_by(elsewhere, &Clock::system())
+    }
+
+    /// The same with a second host that goes by `clock`.
+    ///
+    /// # Errors
+    /// As `start_apart`.
+    pub fn start_apart_by(&self, elsewhere: &[&str], clock: &Clock) -> Result<Apart> {
         let manifest = Manifest::load(&self.write()?)?;
         let runtime = seam::app::runtime()?;
         let wire = Arc::new(Wire {
@@ -123,6 +170,8 @@ impl System {
             closed: AtomicBool::new(false),
             opened: tokio::sync::Notify::new(),
             down: AtomicBool::new(false),
+            cut: tokio::sync::Notify::new(),
+            asks: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             heads: Default::default(),
         });
@@ -137,7 +186,7 @@ impl System {
             let linked = LinkedSystem::load(&system, Compiler::InProcess, &self.folder.path().join("cache"))?;
             let linked = match carrier {
                 Some(carrier) => linked.with_carrier(carrier),
-                None => linked,
+                None => linked.with_clock(clock.clone()),
             };
             let metrics = Metrics::new(&prometheus::Registry::new())?;
             Ok(linked.start(&data.join("stores"), host, &metrics)?)

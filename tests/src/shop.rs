@@ -25,16 +25,27 @@ const CALL_MS: u64 = 30_000;
 /// A shop's folder: manifest, demo data and what the host writes.
 pub struct Shop {
     pub folder: tempfile::TempDir,
-    /// Where finance lives, in a shop on two hosts.
-    finance_at: Option<Mutex<&'static str>>,
+    /// The contexts that live on another host than `shop`, each on one of its own.
+    apart: Placed,
+    /// Where finance lives now, in a shop where it moves.
+    finance_at: Mutex<Option<&'static str>>,
 }
 
-/// The host of everything that has no other one, in a shop on two hosts.
+/// Contexts, each with its host.
+type Placed = &'static [(&'static str, &'static str)];
+
+/// The host of everything that has no other one.
 pub const SHOP: &str = "shop";
 /// The host of finance, where it has one of its own.
 pub const BOOKS: &str = "books";
+/// That of the engines.
+const ENGINES: &str = "engines";
 
-/// Set to have every test of the shop run with finance on a host of its own.
+/// Calls cross hosts; calls and events do.
+const TWO_HOSTS: Placed = &[("finance", BOOKS)];
+const THREE_HOSTS: Placed = &[("finance", BOOKS), ("recommendation", ENGINES)];
+
+/// Set to have every test of the shop run with finance on a host of its own; to `three` for three hosts.
 const APART: &str = "SEAM_TEST_APART";
 
 /// The manifest with no variants but those in `built`: a test must not depend on what was built on this machine.
@@ -103,8 +114,12 @@ impl Shop {
         if !made.status.success() {
             bail!("shop-data: {}", String::from_utf8_lossy(&made.stderr));
         }
-        let shop = Self { folder, finance_at: None };
-        if std::env::var_os(APART).is_some() { shop.apart() } else { Ok(shop) }
+        let shop = Self { folder, apart: &[], finance_at: Mutex::default() };
+        match std::env::var(APART).ok().as_deref() {
+            None => Ok(shop),
+            Some("three") => shop.on_three_hosts(),
+            Some(_) => shop.apart(),
+        }
     }
 
     /// The same shop with finance on a host of its own, `books`.
@@ -112,52 +127,74 @@ impl Shop {
     /// # Errors
     /// When there are no free ports, or no certificates can be made.
     pub fn apart(self) -> Result<Self> {
-        if self.finance_at.is_some() {
-            return Ok(self);
-        }
-        self.on_two_hosts(BOOKS)
+        self.placed(TWO_HOSTS, None)
     }
 
-    /// The same shop on two hosts, `shop` and `books`, with finance on one of them. Both may have it.
+    /// The same shop with finance on the host `books` and recommendation on the host `engines`: events cross hosts.
     ///
     /// # Errors
-    /// As `apart`; when it is on two hosts already.
-    pub fn on_two_hosts(self, finance_at: &'static str) -> Result<Self> {
-        ensure!(self.finance_at.is_none(), "the shop is on two hosts already");
+    /// As `apart`.
+    pub fn on_three_hosts(self) -> Result<Self> {
+        self.placed(THREE_HOSTS, None)
+    }
+
+    /// The same shop on two hosts, `shop` and `books`, with finance on `shop`. Both may have it.
+    ///
+    /// # Errors
+    /// As `apart`; when it is on several hosts already.
+    pub fn with_books_to_come(self) -> Result<Self> {
+        ensure!(self.apart.is_empty(), "the shop is on several hosts already");
+        self.placed(TWO_HOSTS, Some(SHOP))
+    }
+
+    fn placed(self, apart: Placed, finance_at: Option<&'static str>) -> Result<Self> {
+        if !self.apart.is_empty() {
+            return Ok(self);
+        }
         let port = || -> Result<u16> { Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()) };
-        let (shop, books) = (port()?, port()?);
-        let text = std::fs::read_to_string(self.manifest())?;
-        let text = text.replace("[context.finance]\n", &format!("[context.finance]\nat = \"{finance_at}\"\n"));
+        let mut text = std::fs::read_to_string(self.manifest())?;
+        let mut hosts = format!("[hosts.shop]\naddress = \"127.0.0.1:{}\"\n", port()?);
+        for (context, host) in apart {
+            let at = finance_at.filter(|_| *context == "finance").unwrap_or(host);
+            text = text.replace(&format!("[context.{context}]\n"), &format!("[context.{context}]\nat = \"{at}\"\n"));
+            let address = format!("127.0.0.1:{}", port()?);
+            writeln!(
+                hosts,
+                "\n[hosts.{host}]\naddress = \"{address}\"\nlisten = [\"127.0.0.1:0\"]\ndata = \"{host}\""
+            )?;
+        }
         // Neither crosses hosts yet.
         let text = text.replace("two_phase = [\"warehouse\", \"finance\"]", "two_phase = [\"warehouse\"]");
         let of_finance = |table: &&str| !(table.starts_with("reconcile]]") && table.contains("\"money-"));
         let text: Vec<&str> = text.split("[[").filter(of_finance).collect();
-        self.write_manifest(&format!(
-            "{}\n[hosts.shop]\naddress = \"127.0.0.1:{shop}\"\n\n[hosts.{BOOKS}]\naddress = \"127.0.0.1:{books}\"\n\
-             listen = [\"127.0.0.1:0\"]\ndata = \"{BOOKS}\"\n\n[placement]\ndefault = \"shop\"\n",
-            text.join("[[")
-        ))?;
-        let books = self.folder.path().join(BOOKS);
-        private::folder(&books)?;
-        symlink(self.data().join("cache").canonicalize()?, books.join("cache"))?;
-        let of_shop = "storefront,catalog,warehouse,customer,orders,recommendation,finance";
+        let text = text.join("[[");
+        self.write_manifest(&format!("{text}\n{hosts}\n[placement]\ndefault = \"shop\"\n"))?;
         self.seam(&["cert", "authority"])?;
-        self.seam(&["cert", "host", SHOP, "--contexts", of_shop])?;
-        self.seam(&["cert", "host", BOOKS, "--contexts", "finance"])?;
-        Ok(Self { finance_at: Some(Mutex::new(finance_at)), ..self })
+        let all = "storefront,catalog,warehouse,customer,orders,recommendation,finance";
+        self.seam(&["cert", "host", SHOP, "--contexts", all])?;
+        for (context, host) in apart {
+            let data = self.folder.path().join(host);
+            private::folder(&data)?;
+            symlink(self.data().join("cache").canonicalize()?, data.join("cache"))?;
+            self.seam(&["cert", "host", host, "--contexts", context])?;
+        }
+        Ok(Self { apart, finance_at: Mutex::new(finance_at), ..self })
+    }
+
+    /// The data folder of the host on which a context lives.
+    pub fn data_of(&self, context: &str) -> PathBuf {
+        if context == "finance" && *self.finance_at.lock() == Some(SHOP) {
+            return self.data();
+        }
+        match self.apart.iter().find(|(name, _)| *name == context) {
+            Some((_, host)) => self.folder.path().join(host),
+            None => self.data(),
+        }
     }
 
     /// From now on finance is looked for on this host.
     pub fn finance_lives_at(&self, host: &'static str) {
-        if let Some(at) = &self.finance_at {
-            *at.lock() = host;
-        }
-    }
-
-    /// The data folder of the host on which a context lives.
-    fn data_of(&self, context: &str) -> PathBuf {
-        let at = self.finance_at.as_ref().map(|at| *at.lock());
-        if at == Some(BOOKS) && context == "finance" { self.books_data() } else { self.data() }
+        *self.finance_at.lock() = Some(host);
     }
 
     /// The data folder of the host `books`.
@@ -209,24 +246,30 @@ impl Shop {
 
     /// Serves; the demo data is in when it does.
     pub fn up(&self) -> Result<Host> {
-        if self.finance_at.is_none() {
+        if self.apart.is_empty() {
             return Host::up(&self.manifest(), &self.data());
         }
-        let books = self.up_books()?;
-        let mut host = self.up_as(SHOP, &[])?;
-        host.others.push(books);
+        let others = self.apart.iter().map(|(context, _)| self.up_of(context)).collect::<Result<_>>()?;
+        let mut host = self.up_alone()?;
+        host.others = others;
         Ok(host)
     }
 
-    /// Serves finance alone, where it has a host of its own.
-    pub fn up_books(&self) -> Result<Host> {
-        self.up_as(BOOKS, &[])
+    /// Serves the host `shop` alone, of those that there are.
+    pub fn up_alone(&self) -> Result<Host> {
+        self.up_as(SHOP, &[])
     }
 
-    /// Starts one of the two hosts, with these variables in its environment.
+    /// Serves this host alone, with these variables in its environment.
     pub fn up_as(&self, host: &str, variables: &[(&str, &str)]) -> Result<Host> {
-        let data = if host == BOOKS { self.books_data() } else { self.data() };
+        let data = if host == SHOP { self.data() } else { self.folder.path().join(host) };
         Host::up_as(&self.manifest(), &data, host, variables)
+    }
+
+    /// Serves the host of a context alone, where that has one of its own.
+    pub fn up_of(&self, context: &str) -> Result<Host> {
+        let (_, host) = self.apart.iter().find(|(name, _)| *name == context).context("it lives in the shop")?;
+        self.up_as(host, &[])
     }
 
     /// Calls a function of a context of the running host, as `seam call` does; what comes with its `ok`.
@@ -260,8 +303,7 @@ impl Shop {
 
     /// Runs `seam ARGS` on it; its standard output.
     pub fn seam(&self, args: &[&str]) -> Result<String> {
-        let here: &[&str] = if self.finance_at.is_some() { &["--as", SHOP] } else { &[] };
-        self.seam_of(here, args)
+        self.seam_of(if self.apart.is_empty() { &[] } else { &["--as", SHOP] }, args)
     }
 
     /// Runs `seam --as HOST ARGS`; its standard output.

@@ -16,6 +16,17 @@ pub const CALL_DEPTH_MAX: usize = 8;
 
 /// Functions that other hosts call, looked up once each: far more than a system has, and a few MiB.
 pub const INBOUND_FUNCTIONS_MAX: usize = 10_000;
+/// How long a question for events waits at the publisher's host while there is none. A subscriber says with each one
+/// how far it is, and proxies between hosts give up after a minute.
+pub const OUTBOX_WAIT_MS: u64 = 30_000;
+/// The answer to a question about an outbox of another host: reading and sending some MiB.
+pub const OUTBOX_ASK_MS: u64 = 5_000;
+/// The pause after a question that failed; each further one is twice as long, up to the longest: that is how long a
+/// host that is back stays unasked.
+pub const OUTBOX_PAUSE_MS: u64 = 500;
+pub const OUTBOX_PAUSE_MS_MAX: u64 = 5_000;
+/// A subscriber on another host that has not asked for so long is away: twice the longest wait.
+pub const OUTBOX_SILENT_MS: u64 = 2 * (OUTBOX_WAIT_MS + OUTBOX_ASK_MS);
 /// Time for one request, and for one call into a context unless its manifest says otherwise. Visitors leave after that.
 pub const CALL_TIMEOUT_MS: u64 = 5_000;
 /// The share of its remaining time that a caller keeps for itself, so that it can answer when the callee does not.

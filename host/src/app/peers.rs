@@ -8,7 +8,7 @@ use seam_runtime::codec;
 use seam_runtime::interface_name::InterfaceName;
 use seam_runtime::remote::Carrier;
 use seam_runtime::serve::{Inbound, Registry};
-use seam_store::ids::ContextName;
+use seam_store::ids::{ContextName, interface_path};
 
 use crate::homes::{Home, Homes};
 use crate::manifest::{ContextSettings, Manifest, PlacedHost};
@@ -86,14 +86,34 @@ fn learned(data: PathBuf) -> Arc<Learned> {
     })
 }
 
-/// The interfaces that the manifest lets each context and variant import.
+/// What the manifest lets each context and variant import, and whose events go to whom.
 #[derive(Clone)]
-struct Grants(BTreeMap<ContextName, Vec<String>>);
+struct Grants(BTreeMap<ContextName, Granted>);
+
+/// Interfaces; those of events without their versions.
+#[derive(Clone)]
+struct Granted {
+    imports: Vec<String>,
+    publishes: Vec<String>,
+    subscribes: Vec<String>,
+}
 
 impl Grants {
     fn of(manifest: &Manifest) -> Self {
+        let path = |interface: &str| interface_path(interface).to_owned();
+        let granted = |context: &ContextSettings| Granted {
+            imports: context.imports.clone(),
+            publishes: context.publishes.iter().map(|each| path(&each.interface)).collect(),
+            subscribes: context.subscribes.iter().map(|each| path(&each.interface)).collect(),
+        };
         let contexts = manifest.contexts.iter().map(|context| &context.settings);
-        Self(contexts.map(|context| (context.name.clone(), context.imports.clone())).collect())
+        Self(contexts.map(|context| (context.name.clone(), granted(context))).collect())
+    }
+
+    /// A main variant has two names.
+    fn of_context(&self, context: &ContextName) -> Option<&Granted> {
+        let main = || self.0.get(context.variant()?.0);
+        self.0.get(context).or_else(main)
     }
 }
 
@@ -101,7 +121,13 @@ impl remote::Allow for Grants {
     /// What an operator of another host asks for is refused: a context answers its callers alone.
     fn allows(&self, caller: Option<&ContextName>, _: &ContextName, interface: &InterfaceName) -> bool {
         let granted = caller.and_then(|caller| self.0.get(caller));
-        granted.is_some_and(|grants| grants.iter().any(|grant| interface.granted_by(grant)))
+        granted.is_some_and(|granted| granted.imports.iter().any(|grant| interface.granted_by(grant)))
+    }
+
+    fn delivers(&self, subscriber: &ContextName, publisher: &ContextName, interface: &str) -> bool {
+        let has = |interfaces: &[String]| interfaces.iter().any(|one| one == interface);
+        let subscribes = self.of_context(subscriber).is_some_and(|granted| has(&granted.subscribes));
+        subscribes && self.of_context(publisher).is_some_and(|granted| has(&granted.publishes))
     }
 }
 
@@ -139,5 +165,32 @@ mod tests {
         check(Some("engine"), "t:stock/stock@0.3.0", true);
         check(Some("stranger"), "t:finance/payments@0.1.0", false);
         check(None, "t:finance/payments@0.1.0", false);
+    }
+
+    #[test]
+    fn events_go_to_those_that_subscribe_to_them_and_come_from_those_that_publish_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("seam.toml");
+        let text = "[context.orders]\ncomponent = \"a.wasm\"\nstore = true\npublishes.\"t:orders/events@0.1.0\" = {}\n\
+                    [context.mail]\ncomponent = \"b.wasm\"\nstore = true\nsubscribes.\"t:orders/events\" = {}\n\
+                    [context.mail.variant.js]\ncomponent = \"c.wasm\"\n\
+                    [context.desk]\ncomponent = \"d.wasm\"\nimports = [\"t:orders/events\"]\n";
+        std::fs::write(&file, text).unwrap();
+        let grants = Grants::of(&Manifest::load(&file).unwrap());
+        let name = |text: &str| match text.split_once('@') {
+            Some((context, variant)) => ContextName::new(context).unwrap().with_variant(variant).unwrap(),
+            None => ContextName::new(text).unwrap(),
+        };
+        for (subscriber, publisher, interface, expect) in [
+            ("mail", "orders", "t:orders/events", true),
+            ("mail@js", "orders", "t:orders/events", true),
+            ("mail", "orders", "t:orders/other", false),
+            ("mail", "desk", "t:orders/events", false),
+            ("desk", "orders", "t:orders/events", false),
+            ("stranger", "orders", "t:orders/events", false),
+        ] {
+            let allowed = grants.delivers(&name(subscriber), &name(publisher), interface);
+            assert_eq!(allowed, expect, "{subscriber} asks {publisher} for {interface}");
+        }
     }
 }

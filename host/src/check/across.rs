@@ -1,7 +1,7 @@
 //! What lies between hosts: totals whose contexts live on several, and interfaces whose calls would carry long lists
 //! from one to another.
 //!
-//! Not here: events and transactions across hosts, which the manifest alone shows (`manifest`).
+//! Not here: transactions across hosts, which the manifest alone shows (`manifest`).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -28,7 +28,7 @@ pub struct Options {
 }
 
 pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
-    let manifest = global.load_host()?;
+    let manifest = global.load_host_of(Some(&options.context))?;
     let request =
         CallRequest { context: options.context.clone(), text: options.text.clone(), timeout_ms: options.timeout_ms };
     let answer = match Client::connect(&manifest.host.data) {

@@ -7,8 +7,15 @@ use crate::admin::client::Client;
 use crate::admin::{CalleeStatus, ContextStatus};
 use crate::manifest::{Manifest, differing};
 
-pub fn run(manifest: &Manifest, format: Format) -> Result<(), CommandError> {
-    let contexts = Client::connect(&manifest.host.data)?.contexts()?;
+/// Of the hosts with these manifests.
+pub fn run(manifests: &[Manifest], format: Format) -> Result<(), CommandError> {
+    let mut contexts = Vec::new();
+    for manifest in manifests {
+        let mut all = Client::connect(&manifest.host.data)?.contexts()?;
+        // Each host knows of all contexts; of several, each says what it has itself.
+        all.retain(|context| manifests.len() == 1 || context.at.is_none());
+        contexts.append(&mut all);
+    }
     match format {
         Format::Json => out::json(&contexts),
         Format::Human => {

@@ -45,7 +45,7 @@ pub struct Options {
 }
 
 pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
-    let manifest = global.load_host()?;
+    let manifest = global.load_host_of(Some(&options.context))?;
     let format = options.format;
     // The host runs in another folder. Its first step reports a wrong file.
     let file = std::path::absolute(&options.file).unwrap_or(options.file);
@@ -84,7 +84,7 @@ pub struct RollbackOptions {
 }
 
 pub fn roll_back(global: &Global, options: RollbackOptions) -> Result<(), CommandError> {
-    let manifest = global.load_host()?;
+    let manifest = global.load_host_of(Some(&options.context))?;
     let format = options.format;
     let request =
         RollbackRequest { context: options.context, to: options.to, restore: options.restore, wait: options.wait };

@@ -108,12 +108,29 @@ fn start(text: &str) -> Result<ReplayStart, String> {
 }
 
 pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
-    let manifest = global.load_host()?;
-    let client = Client::connect(&manifest.host.data)?;
     let format = options.format;
+    let subscriber = match &options.verb {
+        None => None,
+        Some(
+            Verb::List { of, .. }
+            | Verb::Show { of, .. }
+            | Verb::Retry { of, .. }
+            | Verb::Discard { of, .. }
+            | Verb::Replay { of, .. },
+        ) => Some(of.subscriber.clone()),
+    };
+    let connect = || -> Result<Client, CommandError> {
+        Ok(Client::connect(&global.load_host_of(subscriber.as_deref())?.host.data)?)
+    };
     match options.verb {
         None => {
-            let all = client.subscriptions()?;
+            let (manifests, mut all) = (global.load_running()?, Vec::new());
+            for manifest in &manifests {
+                let mut found = Client::connect(&manifest.host.data)?.subscriptions()?;
+                // Of several hosts, that of the subscriber knows all of it.
+                found.retain(|status| manifests.len() == 1 || status.at.is_none());
+                all.append(&mut found);
+            }
             match format {
                 Format::Json => out::json(&all),
                 Format::Human if all.is_empty() => {
@@ -129,7 +146,7 @@ pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
                 (_, true) => Which::Waiting,
                 _ => Which::All,
             };
-            let all: Vec<Shown> = client.events(&EventsRequest::List { of: of.into(), which, from, count })?;
+            let all: Vec<Shown> = connect()?.events(&EventsRequest::List { of: of.into(), which, from, count })?;
             match format {
                 Format::Json => out::json(&all),
                 Format::Human if all.is_empty() => {
@@ -141,21 +158,21 @@ pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
         }
         Some(Verb::Show { of, position }) => {
             // Its attributes and data are JSON for people, too.
-            out::json(&client.events::<Shown>(&EventsRequest::Show { of: of.into(), position })?)
+            out::json(&connect()?.events::<Shown>(&EventsRequest::Show { of: of.into(), position })?)
         }
         Some(Verb::Retry { of, position, why, .. }) => {
             let order = position.map_or(Order::RetryAllDead, Order::Retry);
-            let events = client.events(&EventsRequest::Act { of: of.into(), order, why })?;
+            let events = connect()?.events(&EventsRequest::Act { of: of.into(), order, why })?;
             done(format, events, "is tried now", "are tried now")
         }
         Some(Verb::Discard { of, position, why }) => {
             let order = Order::Discard(position);
-            let events = client.events(&EventsRequest::Act { of: of.into(), order, why })?;
+            let events = connect()?.events(&EventsRequest::Act { of: of.into(), order, why })?;
             done(format, events, "is discarded", "are discarded")
         }
         Some(Verb::Replay { of, from, dry_run, why }) => {
             let replay = Replay { of: of.into(), from, dry_run, why };
-            let plan: ReplayPlan = client.events(&EventsRequest::Replay(replay))?;
+            let plan: ReplayPlan = connect()?.events(&EventsRequest::Replay(replay))?;
             if format == Format::Json { out::json(&plan) } else { out::text(&replayed(&plan)) }
         }
     }
@@ -177,7 +194,11 @@ fn subscriptions(all: &[SubscriptionStatus]) -> String {
             lag => count(lag),
         };
         let seconds = status.lag_s.map_or("-".to_owned(), |seconds| format!("{seconds:.1} s"));
-        let state = status.away.as_ref().map_or("ok".to_owned(), |why| format!("away: {why}"));
+        let state = match (&status.away, &status.at) {
+            (Some(why), _) => format!("away: {why}"),
+            (None, Some(host)) => format!("ok, at {host}"),
+            (None, None) => "ok".to_owned(),
+        };
         vec![
             status.subscriber.clone(),
             status.publisher.clone(),
@@ -235,6 +256,7 @@ mod tests {
             subscriber: "mail".into(),
             publisher: "orders".into(),
             interface: "acme:orders/events".into(),
+            at: None,
             position: Some(9),
             lag: Some(0),
             lag_s: Some(0.0),

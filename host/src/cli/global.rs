@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use seam_runtime::component::Compiler;
 
-use super::error::CommandError;
+use super::error::{CommandError, unknown_context};
 use super::out;
+use crate::admin::client::Client;
+use crate::folder;
 use crate::homes;
 use crate::logging;
 use crate::manifest::{self, Manifest};
@@ -99,6 +101,57 @@ impl Global {
             true => Ok(manifest),
             false => Ok(manifest.of_no_host()?),
         }
+    }
+}
+
+impl Global {
+    /// The manifest as the host runs it on which a context, or one of its variants, lives; or the one that `--as`
+    /// names.
+    ///
+    /// # Errors
+    /// As `load_host`, and when that host keeps no files on this machine.
+    pub fn load_host_of(&self, context: Option<&str>) -> Result<Manifest, CommandError> {
+        let Some(context) = context.filter(|_| self.host.is_none() && !self.together) else { return self.load_host() };
+        let manifest = homes::known_here(self.load()?)?;
+        if manifest.placement.hosts.is_empty() {
+            return Ok(manifest);
+        }
+        let main = context.split_once('@').map_or(context, |(main, _)| main);
+        let Some(host) = manifest.context(main).and_then(|found| manifest.placement.host_of(&found.settings.name))
+        else {
+            return Err(unknown_context(&manifest, context));
+        };
+        if !folder::stores(&host.data).is_dir() {
+            let (name, data, address) = (&host.name, host.data.display(), &host.address);
+            return Err(CommandError::message(
+                format!("`{context}` lives on host `{name}`, which has no files in `{data}` on this machine"),
+                format!("run the command on the machine of that host, {address}; or add `--as {name}`"),
+            ));
+        }
+        Ok(homes::apply(manifest.on(host.name.as_str())?)?)
+    }
+
+    /// The manifest as each host runs it that runs on this machine; as one host runs it, if `--as` names one or there
+    /// is only one.
+    ///
+    /// # Errors
+    /// As `load_host` when none runs here.
+    pub fn load_running(&self) -> Result<Vec<Manifest>, CommandError> {
+        let manifest = self.load()?;
+        if self.host.is_some() || self.together || manifest.placement.hosts.is_empty() {
+            return Ok(vec![manifest]);
+        }
+        let mut running = Vec::new();
+        for host in &manifest.placement.hosts {
+            match Client::connect(&host.data) {
+                Ok(_) => running.push(homes::apply(manifest.on(host.name.as_str())?)?),
+                Err(_) => out::note(&format!(
+                    "host `{}` at {} does not run on this machine, or not for this user, and is not shown",
+                    host.name, host.address
+                )),
+            }
+        }
+        if running.is_empty() { Ok(vec![manifest.of_no_host()?]) } else { Ok(running) }
     }
 }
 

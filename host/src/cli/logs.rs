@@ -19,7 +19,7 @@ use crate::{folder, limits, logging};
 #[derive(Debug, Args)]
 pub struct Options {
     /// Only lines about this context; by default all
-    context: Option<String>,
+    pub context: Option<String>,
     /// Print new lines as they are written
     #[arg(long)]
     follow: bool,

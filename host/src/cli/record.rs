@@ -36,7 +36,7 @@ pub struct Options {
 }
 
 pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
-    let manifest = global.load_host()?;
+    let manifest = global.load_host_of(Some(&options.context))?;
     let data = &manifest.host.data;
     let folder = manifest.context(&options.context).map(|context| context.scenarios.clone()).unwrap_or_default();
     let output = options.output.clone().unwrap_or_else(|| folder.join("recorded.toml"));

@@ -25,7 +25,7 @@ pub struct Options {
 }
 
 pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
-    let manifest = global.load_host()?;
+    let manifest = global.load_host_of(options.context.as_deref())?;
     let request = options.context.clone().map(|context| RouteRequest { context, changes: options.changes.clone() });
     let all = match (Client::connect(&manifest.host.data), request) {
         (Ok(client), None) => client.routes()?,

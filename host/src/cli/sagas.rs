@@ -145,6 +145,20 @@ impl Action {
     }
 }
 
+impl Options {
+    /// The context that is meant, if it is only one.
+    fn context(&self) -> Option<&str> {
+        match &self.verb {
+            None => self.filter.context.as_deref(),
+            Some(Verb::Show { context, .. }) => Some(context),
+            Some(Verb::Check { context, .. }) => context.as_deref(),
+            Some(Verb::Retry(action) | Verb::Skip(action) | Verb::Undo(action) | Verb::Resume(action)) => {
+                action.saga.first().map(String::as_str).or(action.filter.context.as_deref())
+            }
+        }
+    }
+}
+
 /// Where the sagas are looked at.
 enum Host<'g> {
     Running(Client),
@@ -152,8 +166,9 @@ enum Host<'g> {
 }
 
 impl<'g> Host<'g> {
-    fn of(global: &'g Global) -> Result<Self, CommandError> {
-        let manifest = global.load_host()?;
+    /// The one of this context, or the one that `--as` names.
+    fn of(global: &'g Global, context: Option<&str>) -> Result<Self, CommandError> {
+        let manifest = global.load_host_of(context)?;
         match Client::connect(&manifest.host.data) {
             Ok(client) => Ok(Self::Running(client)),
             Err(Error::NotRunning { .. }) if folder::is_data(&manifest.host.data) => {
@@ -201,7 +216,7 @@ impl<'g> Host<'g> {
 }
 
 pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
-    let host = Host::of(global)?;
+    let host = Host::of(global, options.context())?;
     let format = options.format;
     match options.verb {
         None if options.by.is_some() => {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use parking_lot::Mutex;
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 use seam_runtime::serve;
-use seam_store::Source;
+use seam_store::{Error, Source};
 
 use super::status::{Reading, Subscription, subscriptions};
 use super::tally::Tallies;
@@ -79,8 +79,12 @@ impl EventMetrics {
         before.outboxes.forget_closed();
         let read = |subscription: Subscription| {
             let key = (subscription.subscriber.clone(), subscription.source.clone());
-            let files: Vec<_> = subscription.inbox.iter().chain(&subscription.outbox).collect();
-            let read = before.subscriptions.read(key, &files, || subscription.read(limits::EVENT_SAMPLE_MAX));
+            let now = || subscription.read(limits::EVENT_SAMPLE_MAX);
+            let read = match subscription.files() {
+                Some(files) => before.subscriptions.read(key, &files, now),
+                // Where one side is on another host: a look into one file, or, unless all is taken, a question.
+                None => now(),
+            };
             (subscription, read)
         };
         // All is read before, so that a scrape finds gaps for some microseconds only.
@@ -100,9 +104,8 @@ impl EventMetrics {
                 self.backlog.with_label_values(&labels).set(signed(read.lag));
                 self.lag.with_label_values(&labels).set(read.lag_s(now_ms));
                 let [subscriber, publisher, interface] = labels;
-                for (state, events) in
-                    [("retry", read.waiting.retry), ("behind", read.waiting.behind), ("dead", read.waiting.dead)]
-                {
+                let waiting = read.waiting.map(|count| [count.retry, count.behind, count.dead]);
+                for (state, events) in ["retry", "behind", "dead"].into_iter().zip(waiting.into_iter().flatten()) {
                     self.waiting.with_label_values(&[subscriber, publisher, interface, state]).set(signed(events));
                 }
             }
@@ -122,7 +125,7 @@ impl EventMetrics {
                 continue;
             };
             let name = generation.context().as_str();
-            let count = || Ok((outbox.outbox_rows(limits::EVENT_SAMPLE_MAX)?, outbox.kept()?.last));
+            let count = || Ok::<_, Error>((outbox.outbox_rows(limits::EVENT_SAMPLE_MAX)?, outbox.kept()?.last));
             let Ok((rows, last)) = sampled.outboxes.read(name.to_owned(), &[outbox], count) else { continue };
             self.outbox.with_label_values(&[name]).set(signed(rows));
             // Positions increase by one from event to event while a file is open, and an outbox starts far above 0.

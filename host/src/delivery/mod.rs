@@ -2,6 +2,8 @@
 //!
 //! Each subscriber has a thread of its own, so one that is slow, broken or out of service stops no other. The tables in
 //! the contexts' files are the truth; what wakes a thread is only a hint to look.
+//! A publisher may live on another host: then its outbox is read from there (`seam_runtime::remote`), and all else is
+//! the same.
 //! Not here: the tables (`seam_store`), the transaction around a handler (`seam_runtime::run`).
 
 mod handler;
@@ -20,6 +22,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use seam_runtime::remote::Outbox;
 use seam_runtime::route::Notify;
 use seam_runtime::serve::Registry;
 use seam_store::ids::interface_path;
@@ -111,10 +114,11 @@ impl Inner {
         let wakes = woken.clone();
         let listener: Arc<Listener> = Arc::new(move || wakes.notify());
         // Weak: a file is closed once no generation has it.
-        let mut listening: Vec<Weak<Database>> = Vec::new();
+        let mut listening: Vec<Weak<dyn Outbox>> = Vec::new();
         let handler = ContextHandler::new(self.registry.clone(), subscriber);
         while !self.stopped() {
             let Ok(live) = self.registry.live(subscriber) else { break };
+            let name = live.generation().context().clone();
             let subscriptions = live.generation().spec().settings.subscribes.clone();
             drop(live);
             if subscriptions.is_empty() {
@@ -123,7 +127,7 @@ impl Inner {
             let (mut wait_ms, mut sources) = (limits::EVENT_LOOK_MS, Vec::new());
             for subscription in &subscriptions {
                 let interface = interface_path(&subscription.interface).to_owned();
-                for (publisher, outbox) in self.registry.publishers(&interface) {
+                for (publisher, outbox) in self.registry.outboxes(&name, &interface) {
                     let file = Arc::downgrade(&outbox);
                     if !listening.iter().any(|other| other.ptr_eq(&file)) {
                         outbox.listen(&listener);
@@ -221,14 +225,17 @@ impl Inner {
         }
     }
 
-    /// The position up to which every subscriber has the events of `publisher`; `None` if that cannot be known now.
+    /// The position up to which every subscriber has the events of `publisher`, on whichever host it lives; `None` if
+    /// that cannot be known now.
     fn taken_by_all(&self, publisher: &str) -> Option<u64> {
+        // Also of variants that are on their host and not on this one.
+        let said = self.registry.said_of(publisher).into_iter().map(|said| said.taken).min().unwrap_or(u64::MAX);
         let mut all = subscriptions(&self.registry, &self.tallies).into_iter();
-        all.try_fold(u64::MAX, |up_to, subscription| {
+        all.try_fold(said, |up_to, subscription| {
             if subscription.source.publisher != publisher {
                 return Some(up_to);
             }
-            Some(up_to.min(subscription.inbox?.seen(&subscription.source).ok()?.unwrap_or(0)))
+            Some(up_to.min(subscription.position().ok()??))
         })
     }
 }

@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use seam_runtime::did_you_mean;
+use seam_runtime::remote::Outbox;
 use seam_runtime::serve::Registry;
 use seam_store::ids::interface_path;
 use seam_store::limits::EVENT_COUNT_MAX;
-use seam_store::{Database, Event, WaitState, Waiting};
+use seam_store::{Database, Event, Kept, WaitState, Waiting};
 use serde::{Deserialize, Serialize};
 
 use super::status::{Subscription, SubscriptionStatus, statuses, subscriptions};
@@ -175,7 +176,7 @@ impl Operator {
         }
         let taken = inbox(&subscription)?.seen(&subscription.source)?.unwrap_or(0);
         let outbox = outbox(&subscription)?;
-        match outbox.published_at(position)?.filter(|event| is_of(event, &subscription)) {
+        match outbox.published_at(&subscription.source.interface, position)? {
             Some(event) => {
                 let state = if position <= taken { "delivered" } else { "not yet taken" };
                 Ok(shown(&event, &subscription.source.publisher, state))
@@ -237,8 +238,14 @@ impl Operator {
         }
         let command = format!("seam events replay {} --from {}", subscription.subscriber, plan.from);
         let command = with_source(&command, &subscription);
-        let inbox = inbox(&subscription)?;
+        let (inbox, outbox) = (inbox(&subscription)?, outbox(&subscription)?);
         self.audit.act(&Act { who, command: &command, why }, || {
+            // Another operator may have set it back further meanwhile.
+            let at = inbox.seen(&subscription.source)?.unwrap_or(0).min(plan.from.saturating_sub(1));
+            let kept = outbox.hold(&subscription.source.interface, at)?;
+            if plan.from < kept.first {
+                return Err(no_longer_kept(&subscription, kept));
+            }
             let waiting = inbox.take_again(&subscription.source, plan.from)?;
             let what = format!("{} events again, {waiting} of them waited or were dead letters", plan.events);
             Ok((ReplayPlan { waiting, done: true, ..plan }, what))
@@ -250,7 +257,8 @@ impl Operator {
         let name = self.registry.name_of(&of.subscriber);
         let all = subscriptions(&self.registry, &self.tallies);
         let hint = did_you_mean::hint(&name, all.iter().map(|other| other.subscriber.as_str()));
-        let mut found: Vec<_> = all.into_iter().filter(|other| other.subscriber == name).collect();
+        let is_it = |other: &Subscription| other.subscriber == name && other.elsewhere().is_none();
+        let mut found: Vec<_> = all.into_iter().filter(is_it).collect();
         if found.is_empty() {
             if let Some(host) = self.registry.lives_elsewhere(&name) {
                 return Err(Refused::elsewhere(&name, &host));
@@ -304,11 +312,11 @@ fn with_source(command: &str, subscription: &Subscription) -> String {
 }
 
 fn inbox(subscription: &Subscription) -> Result<&Arc<Database>, Refused> {
-    subscription.inbox.as_ref().ok_or_else(|| not_open(subscription, &subscription.subscriber))
+    subscription.inbox().ok_or_else(|| not_open(subscription, &subscription.subscriber))
 }
 
-fn outbox(subscription: &Subscription) -> Result<&Arc<Database>, Refused> {
-    subscription.outbox.as_ref().ok_or_else(|| not_open(subscription, &subscription.source.publisher))
+fn outbox(subscription: &Subscription) -> Result<&dyn Outbox, Refused> {
+    subscription.outbox.as_deref().ok_or_else(|| not_open(subscription, &subscription.source.publisher))
 }
 
 fn not_open(subscription: &Subscription, context: &str) -> Refused {
@@ -321,20 +329,16 @@ fn waiting_at(subscription: &Subscription, position: u64) -> Result<Option<Waiti
     Ok(found.into_iter().find(|waiting| waiting.event.position == position))
 }
 
-fn is_of(event: &Event, subscription: &Subscription) -> bool {
-    interface_path(&event.interface) == subscription.source.interface
-}
-
 /// Why there is nothing at this position, with what there is.
 fn unknown(subscription: &Subscription, position: u64) -> Result<Refused, Refused> {
     let Subscription { subscriber, source, .. } = subscription;
     if let Some(outbox) = &subscription.outbox {
-        let kept = outbox.kept()?;
+        let kept = outbox.kept(&source.interface)?;
         if position > kept.last {
             return Ok(from_the_future(subscription, position, kept.last));
         }
         let taken = inbox(subscription)?.seen(source)?.unwrap_or(0);
-        if outbox.published_at(position)?.is_some_and(|event| is_of(&event, subscription)) {
+        if outbox.published_at(&source.interface, position)?.is_some() {
             return Ok(match position <= taken {
                 true => Refused::new(
                     format!("`{subscriber}` has handled the event at {position}"),
@@ -379,7 +383,7 @@ fn behind(inbox: &Database, position: u64, waiting: &Waiting) -> Result<Refused,
 fn plan(subscription: &Subscription, start: ReplayStart) -> Result<ReplayPlan, Refused> {
     let (inbox, outbox) = (inbox(subscription)?, outbox(subscription)?);
     let Subscription { subscriber, source, .. } = subscription;
-    let (kept, to) = (outbox.kept()?, inbox.seen(source)?.unwrap_or(0));
+    let (kept, to) = (outbox.kept(&source.interface)?, inbox.seen(source)?.unwrap_or(0));
     if kept.first == 0 {
         return Err(Refused::new(format!("`{}` has published nothing that is kept", source.publisher), ""));
     }
@@ -391,11 +395,7 @@ fn plan(subscription: &Subscription, start: ReplayStart) -> Result<ReplayPlan, R
         return Err(from_the_future(subscription, from, kept.last));
     }
     if from < kept.first {
-        let message = match kept.is_cut {
-            true => format!("events of `{}` before {} are no longer kept", source.publisher, kept.first),
-            false => format!("the first event of `{}` is at {}", source.publisher, kept.first),
-        };
-        return Err(Refused::new(message, "`--from start` begins with the oldest that is kept"));
+        return Err(no_longer_kept(subscription, kept));
     }
     if from > to {
         let message = format!("`{subscriber}` has taken events up to {to}, and {from} comes by itself");
@@ -405,6 +405,15 @@ fn plan(subscription: &Subscription, start: ReplayStart) -> Result<ReplayPlan, R
     let waiting = inbox.waiting_from(source, from)?;
     let (first, last) = (span.first_ms.map(rfc3339), span.last_ms.map(rfc3339));
     Ok(ReplayPlan { from, to, events: span.events, first, last, waiting, done: false })
+}
+
+fn no_longer_kept(subscription: &Subscription, kept: Kept) -> Refused {
+    let publisher = &subscription.source.publisher;
+    let message = match kept.is_cut {
+        true => format!("events of `{publisher}` before {} are no longer kept", kept.first),
+        false => format!("the first event of `{publisher}` is at {}", kept.first),
+    };
+    Refused::new(message, "`--from start` begins with the oldest that is kept")
 }
 
 fn of_waiting(waiting: &Waiting) -> Shown {

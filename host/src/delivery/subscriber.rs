@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use seam_runtime::call::Failure;
+use seam_runtime::remote::{Outbox, Unread};
 use seam_runtime::run::{Handled, Undelivered};
 use seam_runtime::settings::Subscription;
 use seam_store::{
@@ -36,8 +37,8 @@ pub struct Subscriber<'s, H> {
     pub handler: &'s H,
     pub subscription: &'s Subscription,
     pub source: Source,
-    /// The publisher's file.
-    pub outbox: Arc<Database>,
+    /// The publisher's, in this host or on another one.
+    pub outbox: Arc<dyn Outbox>,
     /// What is counted for operators.
     pub tally: Arc<Tally>,
 }
@@ -52,6 +53,15 @@ enum Stop {
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<Unread> for Stop {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Store(error) => Self::Store(error),
+            Unread::Elsewhere(failure) => Self::Away(failure.to_string()),
+        }
     }
 }
 
@@ -165,7 +175,7 @@ impl<H: Handler> Subscriber<'_, H> {
         }
         let seen = inbox.seen(&self.source)?;
         let at = seen.unwrap_or(0);
-        let page = self.outbox.published(Some(&self.source.interface), at, self.subscription.batch)?;
+        let page = self.outbox.published(&self.source.interface, at, self.subscription.batch)?;
         // Events behind the cursor show that it belongs to this outbox.
         if seen.is_none() || page.is_empty() {
             self.check_position(seen)?;
@@ -263,7 +273,7 @@ impl<H: Handler> Subscriber<'_, H> {
 
     /// Compares the cursor with the positions that the outbox has given.
     fn check_position(&self, seen: Option<u64>) -> Result<(), Stop> {
-        let kept = self.outbox.kept()?;
+        let kept = self.outbox.kept_then()?;
         // A new subscriber starts at the first event that is kept; what was forgotten before is not skipped in silence.
         if seen.is_none() && kept.is_cut {
             tracing::warn!(

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
-use seam_store::{Database, Error};
+use seam_store::Database;
 
 /// What was read last, under a name each.
 pub(super) struct Unchanged<K, T>(BTreeMap<K, (Vec<File>, T)>);
@@ -36,12 +36,7 @@ impl<K: Ord, T: Clone> Unchanged<K, T> {
     ///
     /// # Errors
     /// Those of `read`.
-    pub fn read(
-        &mut self,
-        key: K,
-        files: &[&Arc<Database>],
-        read: impl FnOnce() -> Result<T, Error>,
-    ) -> Result<T, Error> {
+    pub fn read<E>(&mut self, key: K, files: &[&Arc<Database>], read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         // Before they are read: what is committed meanwhile is read the next time.
         let now: Vec<File> = files.iter().map(|file| File::of(file)).collect();
         if let Some((before, found)) = self.0.get(&key)
@@ -81,7 +76,7 @@ mod tests {
                 reads += 1;
                 files.iter().map(|file| file.outbox_rows(10)).sum()
             };
-            let rows: u64 = kept.read("shop", files, rows).unwrap();
+            let rows: u64 = kept.read::<seam_store::Error>("shop", files, rows).unwrap();
             (rows, reads)
         };
         let publish = |file: &Database| {

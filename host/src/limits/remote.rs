@@ -28,6 +28,9 @@ pub const REMOTE_CONNECTIONS: usize = 1_024;
 pub const REMOTE_STREAMS: u32 = 1_024;
 /// Calls at once that one host answers to all others. Each may hold a thread.
 pub const REMOTE_CALLS: usize = 1_024;
+/// Questions for events at once that one host answers to all others. Each subscription of another host has one, which
+/// holds no thread.
+pub const REMOTE_ASKS: usize = 4_096;
 /// Arguments of all calls that arrive or run at one moment: sixteen of the largest.
 pub const REMOTE_ARGUMENTS_KB: u32 = 256 << 10;
 /// The fields of a call. With the longest names and a chain of `CALL_DEPTH_MAX` they have 2 KiB.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use seam_runtime::did_you_mean;
 use seam_runtime::settings::ContextSettings;
-use seam_store::ids::{ContextName, interface_path};
+use seam_store::ids::ContextName;
 use sha2::{Digest as _, Sha256};
 
 use super::model::{Context, Manifest};
@@ -62,30 +62,6 @@ fn sorted<'t>(texts: impl Iterator<Item = &'t str>) -> Vec<&'t str> {
     texts
 }
 
-/// Events that one context publishes and another subscribes to.
-pub struct EventsEdge<'m> {
-    pub publisher: &'m ContextName,
-    pub subscriber: &'m ContextName,
-    /// As the subscriber names it.
-    pub interface: &'m str,
-}
-
-/// Who delivers events to whom, without variants.
-pub fn event_edges(contexts: &[Context]) -> Vec<EventsEdge<'_>> {
-    let mut edges = Vec::new();
-    for subscriber in entries(contexts).map(|context| &context.settings) {
-        for interface in subscriber.subscribes.iter().map(|subscription| subscription.interface.as_str()) {
-            let is_it = |other: &str| interface_path(other) == interface_path(interface);
-            for publisher in entries(contexts).map(|context| &context.settings) {
-                if publisher.publishes.iter().any(|publication| is_it(&publication.interface)) {
-                    edges.push(EventsEdge { publisher: &publisher.name, subscriber: &subscriber.name, interface });
-                }
-            }
-        }
-    }
-    edges
-}
-
 /// Why a manifest cannot be that of a host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoHost {
@@ -112,11 +88,6 @@ impl NoHost {
 }
 
 impl Manifest {
-    /// Who delivers events to whom, without variants.
-    pub fn event_edges(&self) -> Vec<EventsEdge<'_>> {
-        event_edges(&self.contexts)
-    }
-
     /// The manifest as the host `name` runs it: with its folders and addresses, and with the contexts of the other
     /// hosts marked.
     ///

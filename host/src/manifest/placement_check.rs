@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use seam_runtime::did_you_mean;
 use seam_store::ids::ContextName;
 
-use super::homes::event_edges;
 use super::hosts::Found;
 use super::model::{Context, Manifest, Ops, Places};
 use super::parse::Parsed;
@@ -28,7 +27,6 @@ pub fn check(document: &Document<'_>, parsed: &Parsed) {
     let hosts: Vec<(&PlacedHost, &Places)> = hosts.iter().zip(&found.places).collect();
     addresses(document, manifest, &hosts);
     folders(document, &hosts);
-    events(document, manifest);
     two_phase(document, manifest);
 }
 
@@ -132,19 +130,6 @@ fn apart<'m>(manifest: &'m Manifest, one: &ContextName, other: &ContextName) -> 
     home(one).zip(home(other)).filter(|(one, other)| one != other)
 }
 
-fn events(document: &Document<'_>, manifest: &Manifest) {
-    for edge in event_edges(&manifest.contexts) {
-        let Some((publishes, subscribes)) = apart(manifest, edge.publisher, edge.subscriber) else { continue };
-        let (publisher, subscriber, interface) = (edge.publisher, edge.subscriber, edge.interface);
-        let message = format!(
-            "`{subscriber}` on host `{subscribes}` subscribes to `{interface}`, which `{publisher}` publishes on host \
-             `{publishes}`: events do not cross hosts yet"
-        );
-        let remedy = format!("let both live on one host: `at = \"{publishes}\"` in [context.{subscriber}]");
-        document.report(place_of(manifest, subscriber, interface), message, remedy);
-    }
-}
-
 fn two_phase(document: &Document<'_>, manifest: &Manifest) {
     for Context { settings, places, .. } in manifest.entries() {
         let name = &settings.name;
@@ -160,8 +145,4 @@ fn two_phase(document: &Document<'_>, manifest: &Manifest) {
             document.report(places.of(&part(participant)), message, remedy);
         }
     }
-}
-
-fn place_of(manifest: &Manifest, context: &ContextName, part: &str) -> Place {
-    manifest.context(context.as_str()).map_or(Place::default(), |context| context.places.of(part))
 }

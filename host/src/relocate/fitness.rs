@@ -77,15 +77,6 @@ fn crosses(manifest: &Manifest, registry: &Registry, context: &ContextName, to: 
             }
         }
     }
-    for edge in manifest.event_edges() {
-        if (edge.publisher == context && apart(edge.subscriber))
-            || (edge.subscriber == context && apart(edge.publisher))
-        {
-            let other = if edge.publisher == context { edge.subscriber } else { edge.publisher };
-            let message = format!("events `{}` between `{context}` and `{other}` do not cross hosts", edge.interface);
-            return Err(Refused::new(message, "let the two live on one host"));
-        }
-    }
     for one in &manifest.reconciles {
         let sides = verify::declaring(registry, &one.total).unwrap_or_default();
         if sides.iter().any(|side| side == context.as_str()) && sides.len() > 1 {

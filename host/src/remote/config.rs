@@ -68,13 +68,8 @@ pub trait Allow: Send + Sync {
     /// Whether `caller` may call this interface of `callee`. Without a `caller`, the call does not come from a context
     /// of the other host, but from its operator.
     fn allows(&self, caller: Option<&ContextName>, callee: &ContextName, interface: &InterfaceName) -> bool;
-}
 
-impl<F> Allow for F
-where
-    F: Fn(Option<&ContextName>, &ContextName, &InterfaceName) -> bool + Send + Sync,
-{
-    fn allows(&self, caller: Option<&ContextName>, callee: &ContextName, interface: &InterfaceName) -> bool {
-        self(caller, callee, interface)
-    }
+    /// Whether `subscriber` takes the events of this interface that `publisher` publishes. `interface`: its path,
+    /// without a version.
+    fn delivers(&self, subscriber: &ContextName, publisher: &ContextName, interface: &str) -> bool;
 }

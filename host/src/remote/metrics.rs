@@ -1,4 +1,4 @@
-//! Counters of the calls between hosts, from both sides.
+//! Counters of the calls and the questions for events between hosts, from both sides.
 
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ pub struct Metrics {
     seconds: HistogramVec,
     up: IntGaugeVec,
     answers: IntCounterVec,
+    asks: IntCounterVec,
+    asks_answered: IntCounterVec,
 }
 
 /// The buckets, from an answer out of memory on the same machine to the longest call.
@@ -25,16 +27,26 @@ impl Metrics {
             .buckets(SECONDS.into());
         let up = Opts::new("seam_remote_up", "1 while the other host can be called, 0 while it cannot be reached");
         let answers = Opts::new("seam_remote_answers_total", "Calls of other hosts, by host and outcome");
+        let asks =
+            Opts::new("seam_remote_event_asks_total", "Questions for events of another host, by host and outcome");
+        let answered = "Questions of other hosts for events, by host and outcome";
         let metrics = Self {
             calls: IntCounterVec::new(calls, &["peer", "outcome"])?,
             seconds: HistogramVec::new(seconds, &["peer"])?,
             up: IntGaugeVec::new(up, &["peer"])?,
             answers: IntCounterVec::new(answers, &["peer", "outcome"])?,
+            asks: IntCounterVec::new(asks, &["peer", "outcome"])?,
+            asks_answered: IntCounterVec::new(
+                Opts::new("seam_remote_event_answers_total", answered),
+                &["peer", "outcome"],
+            )?,
         };
         registry.register(Box::new(metrics.calls.clone()))?;
         registry.register(Box::new(metrics.seconds.clone()))?;
         registry.register(Box::new(metrics.up.clone()))?;
         registry.register(Box::new(metrics.answers.clone()))?;
+        registry.register(Box::new(metrics.asks.clone()))?;
+        registry.register(Box::new(metrics.asks_answered.clone()))?;
         Ok(metrics)
     }
 
@@ -50,5 +62,14 @@ impl Metrics {
     /// `peer`: a host of the system, so that others cannot make up labels.
     pub(super) fn answered(&self, peer: &str, outcome: &str) {
         self.answers.with_label_values(&[peer, outcome]).inc();
+    }
+
+    pub(super) fn asked(&self, peer: &str, outcome: &str) {
+        self.asks.with_label_values(&[peer, outcome]).inc();
+    }
+
+    /// `peer`: as for `answered`.
+    pub(super) fn answered_ask(&self, peer: &str, outcome: &str) {
+        self.asks_answered.with_label_values(&[peer, outcome]).inc();
     }
 }

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
+use tokio::task::AbortHandle;
 
 use crate::limits;
 
@@ -41,6 +42,11 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
             futures::executor::block_on(future)
         }
     })
+}
+
+/// Starts `future` beside this thread, on a runtime that outlives it. `None` if the system cannot start that.
+pub fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Option<AbortHandle> {
+    Some(timekeeper()?.spawn(future).abort_handle())
 }
 
 /// A runtime for threads that have none: what waits there by time, or for a connection, needs one. `None` if the system

@@ -215,3 +215,22 @@ fn a_move_that_is_given_up_lets_the_calls_that_waited_run_here() -> Result<()> {
         Ok(())
     })
 }
+
+#[test]
+fn both_hosts_record_a_call_and_it_keeps_its_trace() -> Result<()> {
+    let system = system("")?;
+    let Apart { here, there, wire, .. } = &system.start_apart(&["numbers"])?;
+    let recorder =
+        |registry: &Registry, name| Ok::<_, anyhow::Error>(registry.live(name)?.generation().recorder.clone());
+    ensure!(recorder(here, "asking")?.start_log(false) && recorder(there, "numbers")?.start_log(false));
+    ask(here, 2)?;
+    let asked = recorder(here, "asking")?.stop_log().context("no log")?.calls;
+    let answered = recorder(there, "numbers")?.stop_log().context("no log")?.calls;
+    let outgoing: Vec<usize> = asked.iter().map(|call| call.outgoing.len()).collect();
+    assert_eq!((outgoing, answered.len()), (vec![2], 2), "the call asks twice");
+    ensure!(answered.iter().all(|call| call.answered()));
+    let heads = wire.heads.lock();
+    let traces: Vec<u128> = heads.iter().map(|head| head.trace.trace_id).collect();
+    ensure!(traces.len() == 2 && traces[0] == traces[1] && traces[0] != 0, "{traces:?}");
+    Ok(())
+}

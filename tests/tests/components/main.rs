@@ -2,6 +2,7 @@
 //! in four languages.
 
 mod apart;
+mod apart_events;
 mod attempts;
 mod bounds;
 mod bulkheads;

@@ -1,6 +1,7 @@
 //! The real binary on systems of small components: its command line, deploys, rollbacks, variants, and guests that
 //! attack it.
 
+mod across;
 mod admin;
 mod ahead;
 mod behind_nginx;

@@ -121,7 +121,7 @@ fn a_mount_and_a_feed_are_there_on_the_host_of_their_context_alone() -> Result<(
 fn commands_ask_which_host_is_meant() -> Result<()> {
     let system = system()?;
     let manifest = system.write()?;
-    for arguments in [&["up"][..], &["contexts"], &["call", "numbers", "numbers.twice(4)"], &["verify"], &["backup"]] {
+    for arguments in [&["up"][..], &["contexts"], &["events"], &["logs"], &["verify"], &["backup"]] {
         let output = seam(&manifest, arguments)?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && said.contains("names several hosts"), "{arguments:?}: {said}");
@@ -130,6 +130,12 @@ fn commands_ask_which_host_is_meant() -> Result<()> {
     let said = seam(&manifest, &["contexts", "--as", "bokks"])?;
     assert!(String::from_utf8_lossy(&said.stderr).contains("did you mean `books`?"));
     assert_eq!(files(&system.folder.path().join("data")), [""; 0], "nothing was started");
+    // What is about one context is meant for its host; but not before that has files here.
+    let arguments = ["call", "numbers", "numbers.twice(4)"];
+    let said = String::from_utf8(seam(&manifest, &arguments)?.stderr)?;
+    ensure!(said.contains("`numbers` lives on host `books`, which has no files in"), "{said}");
+    ensure!(said.contains("hint: run the command on the machine of that host, 127.0.0.1:7444"), "{said}");
+    ensure!(!system.folder.path().join("books").exists(), "nothing was made");
     // Without a running host, a call is made in this process.
     let call = |host: &[&str]| -> Result<String> {
         let output = seam(&manifest, &[&["call", "numbers", "numbers.twice(4)"], host].concat())?;
@@ -137,7 +143,10 @@ fn commands_ask_which_host_is_meant() -> Result<()> {
     };
     assert_eq!(call(&["--as", "books"])?, "ok(8)");
     assert_eq!(files(&system.folder.path().join("books")), ["numbers.db"]);
+    assert_eq!(call(&[])?, "ok(8)");
     assert_eq!(call(&["--together"])?, "ok(8)");
+    let said = String::from_utf8(seam(&manifest, &["logs", "nombers"])?.stderr)?;
+    ensure!(said.contains("there is no context `nombers`"), "{said}");
     Ok(())
 }
 
@@ -148,12 +157,12 @@ fn a_running_host_shows_which_contexts_live_elsewhere() -> Result<()> {
     let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     std::fs::write(&manifest, std::fs::read_to_string(&manifest)?.replace(":7443", &format!(":{port}")))?;
     let data = system.folder.path().join("data");
-    let said = Host::up_as(&manifest, &data, "shop").err().map(|error| error.to_string()).unwrap_or_default();
+    let said = Host::up_as(&manifest, &data, "shop", &[]).err().map(|error| error.to_string()).unwrap_or_default();
     assert!(said.contains("hint: make it: `seam cert authority`"), "without a certificate: {said}");
     for arguments in [&["cert", "authority"][..], &["cert", "host", "shop"]] {
         ensure!(seam(&manifest, arguments)?.status.success(), "{arguments:?}");
     }
-    let host = Host::up_as(&manifest, &data, "shop")?;
+    let host = Host::up_as(&manifest, &data, "shop", &[])?;
     let served =
         host.startup.iter().any(|line| line.contains("host `shop`: 1 context serves, 2 on other hosts, on http://"));
     assert!(served, "{:?}", host.startup);

@@ -3,12 +3,56 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use seam::admin::client::Client;
 use seam_tests::books::balance;
 use seam_tests::host::signal;
 use seam_tests::person::Person;
 use seam_tests::shop::Shop;
 use seam_tests::shopping::{DEMO_PASSWORD, card, demo_email};
 use seam_tests::wait::{TIMEOUT, until};
+
+/// Waits until the engines, on a host of their own, have all events of orders, by what both hosts say.
+fn until_learned(shop: &Shop) -> Result<()> {
+    for context in ["recommendation", "orders"] {
+        until(TIMEOUT, || {
+            let all = Client::connect(&shop.data_of(context))?.subscriptions()?;
+            let learned = all.iter().all(|status| status.lag == Some(0) && status.away.is_none());
+            Ok(if learned && !all.is_empty() { Ok(()) } else { Err(format!("{all:?}")) })
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn engines_on_a_host_of_their_own_learn_each_order_once_also_when_either_host_is_killed() -> Result<()> {
+    let shop = Shop::new()?.on_three_hosts()?;
+    let mut host = shop.up()?;
+    let (engines, books) = (host.others.pop().context("the engines")?, host.others.pop().context("the books")?);
+    until_learned(&shop)?;
+    let sku = shop.album("kind of blue", 9)?;
+    let mut person = Person::signed_in(&host, &demo_email(1), DEMO_PASSWORD)?;
+    person.get(&format!("/albums/{sku}"))?.must_be(200)?;
+
+    // Orders go on without the engines, which learn them later.
+    engines.kill()?;
+    person.buy(&sku, 1)?;
+    let status = Client::connect(&shop.data())?.subscriptions()?.pop().context("a subscription")?;
+    anyhow::ensure!(status.lag.is_some_and(|lag| lag > 0) && status.at.as_deref() == Some("engines"), "{status:?}");
+    let engines = shop.up_of("recommendation")?;
+    until_learned(&shop)?;
+
+    // The host of the orders is killed right after an order.
+    person.buy(&sku, 1)?;
+    host.kill()?;
+    let host = shop.up_alone()?;
+    until_learned(&shop)?;
+    let told = Client::connect(&shop.data_of("recommendation"))?.subscriptions()?;
+    anyhow::ensure!(told.iter().all(|status| (status.dead, status.retry) == (Some(0), Some(0))), "{told:?}");
+    for host in [engines, host, books] {
+        host.stop(Duration::from_secs(20))?;
+    }
+    Ok(())
+}
 
 #[test]
 fn records_are_bought_while_the_books_are_on_another_host_and_its_end_loses_and_repeats_nothing() -> Result<()> {
@@ -30,7 +74,7 @@ fn records_are_bought_while_the_books_are_on_another_host_and_its_end_loses_and_
     person.get("/")?.must_be(200)?;
     person.get(&format!("/orders/{order}"))?.must_be(200)?;
 
-    let _books = shop.up_books()?;
+    let _books = shop.up_of("finance")?;
     let again = |person: &mut Person| -> Result<_> {
         let csrf = person.get("/checkout")?.form("/checkout")?.value("csrf")?.to_owned();
         person.submit(&form.clone().forced("csrf", &csrf))

@@ -132,7 +132,7 @@ fn the_page_moves_two_contexts_with_their_files_and_each_of_its_commands_works()
     }
     ensure!(asked, "the shop showed records of the other host");
     let said = |start: &str| seen.iter().find(|(line, _)| line.starts_with(start)).map(|(_, said)| said.as_str());
-    let contexts = said("seam contexts").context("the contexts")?;
+    let contexts = said("seam contexts --as shop").context("the contexts")?;
     let at = contexts.lines().filter(|line| line.contains(" at records ")).filter_map(|line| line.split(' ').next());
     ensure!(at.collect::<Vec<_>>() == ["catalog", "customer"], "{contexts}");
     let facets = said("seam call").context("the call")?;

@@ -32,7 +32,7 @@ fn up(shop: &Shop) -> Result<(Host, Host)> {
 
 #[test]
 fn finance_moves_and_comes_back_while_records_are_bought_and_no_request_fails() -> Result<()> {
-    let shop = Shop::new()?.on_two_hosts(SHOP)?;
+    let shop = Shop::new()?.with_books_to_come()?;
     let (host, _books) = up(&shop)?;
     let before = balance(&shop)?.orders.len();
     let sku = shop.album("kind of blue", 500)?;
@@ -96,7 +96,7 @@ fn owners(shop: &Shop) -> Result<Vec<(&'static str, Option<Owner>)>> {
 
 /// Kills one of the hosts at a point of the move, starts it again, and sees that exactly one host has finance.
 fn killed(point: &str, victim: &'static str) -> Result<()> {
-    let shop = Shop::new()?.on_two_hosts(SHOP)?;
+    let shop = Shop::new()?.with_books_to_come()?;
     let (before, sku) = {
         let (host, _books) = up(&shop)?;
         let sku = shop.album("kind of blue", 50)?;
@@ -149,7 +149,7 @@ fn a_target_that_is_killed_on_the_way_leaves_one_owner() -> Result<()> {
 
 #[test]
 fn what_cannot_move_is_refused_with_its_reason() -> Result<()> {
-    let shop = Shop::new()?.on_two_hosts(SHOP)?;
+    let shop = Shop::new()?.with_books_to_come()?;
     let (_host, _books) = up(&shop)?;
     for (args, expect) in [
         (vec!["extract", "finance", "--to", "bokks"], "there is no host `bokks`"),

@@ -1,10 +1,13 @@
-//! Calls between contexts that live on different hosts: what travels, and who carries it.
+//! Calls between contexts that live on different hosts, and the events that cross hosts: what travels, and who carries
+//! it.
 //!
 //! A host has one `Carrier` for all other hosts, and answers their calls through `Answers`. Neither knows WebAssembly:
 //! arguments and results are bytes in the form that `codec` defines.
 //! Not here: connections and who may use them (the crate `seam`, `remote`).
 
 mod callee;
+mod outbox;
+mod outbox_elsewhere;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,6 +21,8 @@ use crate::guest::cut_off::CutOff;
 use crate::interface_name::InterfaceName;
 
 pub(crate) use callee::{Here, RemoteCallee};
+pub use outbox::{Ask, Asked, Asking, Outbox, Page, Question, Reply, Unread};
+pub use outbox_elsewhere::OutboxElsewhere;
 
 /// What travels with the arguments of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,11 +60,26 @@ pub trait Carrier: Send + Sync {
 
     /// Whether the host of this context cannot be reached now.
     fn is_down(&self, context: &ContextName) -> bool;
+
+    /// Has a question about an outbox answered where its context lives, within `ask.remaining`.
+    fn ask(&self, ask: Ask) -> Asking {
+        unanswered(&ask)
+    }
 }
 
-/// Answers the calls of other hosts.
+fn unanswered(ask: &Ask) -> Asking {
+    let (context, reason) = (ask.publisher.to_string(), "its host gives no events to others".to_owned());
+    Box::pin(std::future::ready(Err(Failure::Absent { context, reason })))
+}
+
+/// Answers the calls and questions of other hosts.
 pub trait Answers: Send + Sync {
     /// Performs the call, on a worker of the runtime. It ends early once `cancel` is given: the caller has gone away.
     /// Do not drop the future before its end: what the call has committed could not be told from what it has not.
     fn answer(self: Arc<Self>, head: Head, arguments: Bytes, cancel: Arc<CutOff>) -> Carrying;
+
+    /// Answers a question about an outbox of this host. The future may be dropped.
+    fn ask(self: Arc<Self>, ask: Ask) -> Asking {
+        unanswered(&ask)
+    }
 }

@@ -1,4 +1,4 @@
-//! Calls that come from other hosts, into the set that serves here.
+//! Calls that come from other hosts, into the set that serves here, and questions about the outboxes of its contexts.
 //!
 //! A call from another host is one like any other: it takes the set that serves now, the variant that its visitor gets,
 //! and the limits of the context. Its chain goes on from the contexts that it ran through elsewhere.
@@ -15,6 +15,7 @@ use wasmtime::component::types::Type;
 use wasmtime::component::{Func, Val};
 use wasmtime::{AsContextMut, Store};
 
+use super::asked;
 use super::registry::Registry;
 use super::serving_set::ServingSet;
 use crate::abi_copy;
@@ -26,7 +27,7 @@ use crate::guest::bulkhead::Callee;
 use crate::guest::cut_off::CutOff;
 use crate::guest::dispatch::{Exchange, Function, Invoking, bytes_of};
 use crate::limits;
-use crate::remote::{Answers, Carrying, Head};
+use crate::remote::{Answers, Ask, Asking, Carrying, Head};
 
 /// The contexts of this host, as other hosts call them.
 pub struct Inbound {
@@ -122,6 +123,10 @@ impl Answers for Inbound {
             })?;
             Ok(Bytes::from(bytes))
         })
+    }
+
+    fn ask(self: Arc<Self>, ask: Ask) -> Asking {
+        Box::pin(async move { asked::answer(&self.registry, ask).await })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Serving: the set of generations that serves now, how another set replaces it, and the contexts as a request sees
 //! them.
 
+mod asked;
 mod checkout;
 mod drain;
 mod error;
@@ -9,6 +10,7 @@ mod inbound;
 mod live;
 mod load;
 mod moving;
+mod outboxes;
 mod prepare;
 mod probation;
 mod publisher;
@@ -29,6 +31,7 @@ pub use inbound::Inbound;
 pub use live::Live;
 pub use load::{Absent, Source};
 pub use moving::HeldCalls;
+pub use outboxes::Said;
 pub(crate) use prepare::cannot_migrate;
 pub use prepare::{Candidate, Prepared};
 pub use probation::Probation;

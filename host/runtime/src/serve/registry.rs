@@ -13,6 +13,7 @@ use seam_store::{Database, HostFile, Register};
 use super::error::Error;
 use super::live::Live;
 use super::load::{self, Absent, Source};
+use super::outboxes::{Outboxes, Said};
 use super::prepare::{Candidate, Prepared};
 use super::probation::Probation;
 use super::publisher::{Next, Publisher};
@@ -26,7 +27,7 @@ use crate::component::{Artifact, Component, ContextProblem, ContextSpec, Loader}
 use crate::guest::attempts::Attempts;
 use crate::guest::transactions::Transactions;
 use crate::link;
-use crate::remote::Carrier;
+use crate::remote::{Carrier, Outbox};
 use crate::route::{Comparison, Readiness, RouteRejected};
 use crate::run::recorder::Recorder;
 use crate::run::{Generation, Inherited, Metrics, start};
@@ -43,6 +44,7 @@ struct Inner {
     metrics: Metrics,
     recording: Recording,
     clock: Clock,
+    outboxes: Outboxes,
 }
 
 /// The parts that a registry is made of.
@@ -68,6 +70,7 @@ impl Registry {
     pub(super) fn new(parts: Parts<'_>) -> Result<Self, Error> {
         let Parts { loader, databases, host, metrics, recording, clock, carrier, this } = parts;
         let register = Register::open(host.clone())?;
+        let outboxes = Outboxes::new(carrier.clone(), clock.clone());
         let routing = Routing::open(host, metrics.clone(), carrier)?;
         let here = routing.here.clone();
         let publisher = Arc::new(Publisher::new(routing, clock.clone()));
@@ -80,7 +83,7 @@ impl Registry {
             })
         });
         let stores = Stores::new(databases, register, metrics.clone(), this);
-        Ok(Self(Arc::new(Inner { publisher, loader, stores, metrics, recording, clock })))
+        Ok(Self(Arc::new(Inner { publisher, loader, stores, metrics, recording, clock, outboxes })))
     }
 
     /// `context`, or one of its variants (`context@variant`), as a request that starts now sees it.
@@ -199,7 +202,7 @@ impl Registry {
         specs: Vec<ContextSpec>,
         out_of_service: &[ContextProblem],
     ) -> Result<Prepared, Error> {
-        let Inner { publisher, loader, stores, metrics, recording, clock } = &*self.0;
+        let Inner { publisher, loader, stores, metrics, recording, clock, .. } = &*self.0;
         let wired = link::wire(loader.engine(), specs).map_err(Error::Problems)?;
         let base = publisher.serving().clone();
         let (mut next, mut candidates, mut problems) = (Vec::new(), Vec::new(), Vec::new());
@@ -349,7 +352,42 @@ impl Registry {
         all.map(|generation| generation.context().clone()).collect()
     }
 
-    /// The contexts that publish this interface, variants included, with their files.
+    /// The contexts whose events of this interface `subscriber` takes, variants included, on whichever host they live.
+    /// Those are left out that live here and have no file now.
+    pub fn outboxes(&self, subscriber: &ContextName, interface: &str) -> Vec<(ContextName, Arc<dyn Outbox>)> {
+        let generations = self.all_generations();
+        let all = routing::publishers(&generations, interface);
+        let outbox = |generation: &Arc<Generation>| -> Option<(ContextName, Arc<dyn Outbox>)> {
+            let name = generation.context().clone();
+            let outbox: Arc<dyn Outbox> = match generation.lives_elsewhere() {
+                Some(_) => self.outbox_elsewhere(subscriber, &name, interface)?,
+                None => generation.database()?.clone(),
+            };
+            Some((name, outbox))
+        };
+        all.filter_map(outbox).collect()
+    }
+
+    /// The outbox of a publisher that lives on another host, as `subscriber` reads it. `None` without connections.
+    pub fn outbox_elsewhere(
+        &self,
+        subscriber: &ContextName,
+        publisher: &ContextName,
+        interface: &str,
+    ) -> Option<Arc<dyn Outbox>> {
+        Some(self.0.outboxes.elsewhere(subscriber, publisher, interface)?)
+    }
+
+    /// What subscribers on other hosts have said of how far they have the events of `publisher`.
+    pub fn said_of(&self, publisher: &str) -> Vec<Said> {
+        self.0.outboxes.said_of(publisher)
+    }
+
+    pub(super) fn outboxes_said(&self) -> &Outboxes {
+        &self.0.outboxes
+    }
+
+    /// The contexts of this host that publish this interface, variants included, with their files.
     pub fn publishers(&self, interface: &str) -> Vec<(ContextName, Arc<Database>)> {
         let generations = self.generations();
         let all = routing::publishers(&generations, interface);

@@ -1,10 +1,13 @@
 //! Deliveries by chance: a seed chooses what is published, which wake-up comes first, how time passes, which events are
 //! poisoned, where the host crashes, and what operators do meanwhile. After each step, what the handlers have written
-//! is compared with a model that knows only what the documentation promises.
+//! is compared with a model that knows only what the documentation promises. With every other seed, the publishers live
+//! on another host, which cannot be reached at times.
 //!
 //! `just simulate` runs ten thousand seeds, and `just simulate 1 SEED` one of them again.
 
+mod elsewhere;
 mod hands;
+mod model;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -16,7 +19,10 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
 use super::*;
+use elsewhere::{CUT_OFF, Elsewhere};
 use hands::{Crash, Deed, FOR_EVER, Hands, Temper};
+use model::{Counts, Known, Stage};
+use seam_runtime::remote::Outbox;
 
 /// Seeds in the suite; the long form has ten thousand.
 const SEEDS: u64 = 300;
@@ -77,49 +83,6 @@ fn without_the_inboxs_mark_in_the_handlers_commit_the_simulation_finds_an_effect
     );
 }
 
-/// What happened, over all seeds.
-#[derive(Debug, Default)]
-struct Counts {
-    effects: u64,
-    dead: u64,
-    crashes: u64,
-    replays: u64,
-    discarded: u64,
-    retried: u64,
-}
-
-impl Counts {
-    fn add(&mut self, other: &Self) {
-        self.effects += other.effects;
-        self.dead += other.dead;
-        self.crashes += other.crashes;
-        self.replays += other.replays;
-        self.discarded += other.discarded;
-        self.retried += other.retried;
-    }
-}
-
-/// How far an event is, as the model knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// It has its effect some time.
-    Owed,
-    Done,
-    Dead,
-    Discarded,
-}
-
-/// A published event.
-#[derive(Debug, Clone)]
-struct Known {
-    publisher: usize,
-    position: u64,
-    subject: Option<String>,
-    stage: Stage,
-    /// It was a dead letter: later ones of its subject have passed it.
-    was_dead: bool,
-}
-
 struct World {
     folder: tempfile::TempDir,
     time: ManualClock,
@@ -150,7 +113,7 @@ fn open(folder: &std::path::Path, name: &str, time: &ManualClock) -> Arc<Databas
 
 fn simulate(seed: u64, tells: bool) -> Result<Counts, String> {
     let mut chance = StdRng::seed_from_u64(seed);
-    let mut world = World::new(&mut chance, tells);
+    let mut world = World::new(&mut chance, seed % 2 == 1, tells);
     for step in 0..STEPS {
         world.step(&mut chance).and_then(|()| world.look()).map_err(|why| format!("step {step}: {why}"))?;
     }
@@ -159,7 +122,7 @@ fn simulate(seed: u64, tells: bool) -> Result<Counts, String> {
 }
 
 impl World {
-    fn new(chance: &mut StdRng, tells: bool) -> Self {
+    fn new(chance: &mut StdRng, is_apart: bool, tells: bool) -> Self {
         // In memory where that is a folder: what is simulated are crashes of the host, not of the disk.
         let memory = std::path::Path::new("/dev/shm");
         let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
@@ -167,7 +130,8 @@ impl World {
         let inbox = open(folder.path(), "shelf", &time);
         let sql = "CREATE TABLE seen (id INTEGER PRIMARY KEY, data TEXT NOT NULL) STRICT;".into();
         seam_store::migrate(&inbox, &[seam_store::Migration { number: 1, name: "seen".into(), sql }]).unwrap();
-        let outboxes = PUBLISHERS.iter().map(|name| open(folder.path(), name, &time)).collect();
+        let outboxes: Vec<_> = PUBLISHERS.iter().map(|name| open(folder.path(), name, &time)).collect();
+        let elsewhere = is_apart.then(|| Elsewhere::new(&outboxes, &time));
         let batch = *[1, 2, 5, 100].choose(chance).unwrap();
         let pause_max = Duration::from_secs(60);
         Self {
@@ -180,6 +144,7 @@ impl World {
                 crash: Cell::new(None),
                 meanwhile: RefCell::default(),
                 on_the_way: RefCell::default(),
+                elsewhere,
             },
             subscription: Subscription { interface: INTERFACE.into(), batch, tries: TRIES, pause_max },
             known: BTreeMap::new(),
@@ -204,15 +169,18 @@ impl World {
             // Pauses before another try take 375 ms at least and 75 s at most: their chance has no part in a seed.
             75..80 => self.time.advance(Duration::from_millis(chance.random_range(0..300))),
             80..88 => self.time.advance(Duration::from_secs(chance.random_range(80..4_000))),
-            88..91 => {
-                self.hands.away.set(!self.hands.away.get());
-                self.tell(&("away", self.hands.away.get()));
-            }
+            88..91 => match &self.hands.elsewhere {
+                Some(elsewhere) if chance.random_bool(0.7) => self.tell(&("cut off", elsewhere.cut_or_mend())),
+                _ => {
+                    self.hands.away.set(!self.hands.away.get());
+                    self.tell(&("away", self.hands.away.get()));
+                }
+            },
             91..94 => self.crash(),
             94..96 => self.forget(),
             _ => {
                 if let Some(deed) = self.deed(chance) {
-                    drop(deed.perform(self.hands.inbox()));
+                    drop(self.hands.perform(&deed));
                     self.expect(&deed);
                 }
             }
@@ -275,10 +243,12 @@ impl World {
         self.counts.crashes += 1;
         self.tell(&"crashes");
         self.outboxes.clear();
+        self.hands.elsewhere = self.hands.elsewhere.take().map(|_| Elsewhere::default());
         let (folder, time) = (self.folder.path(), &self.time);
         self.hands.inbox = None;
         self.hands.inbox = Some(open(folder, "shelf", time));
         self.outboxes = PUBLISHERS.iter().map(|name| open(folder, name, time)).collect();
+        self.hands.elsewhere = self.hands.elsewhere.take().map(|_| Elsewhere::new(&self.outboxes, time));
     }
 
     /// One wake-up of one subscription, with what may meet it.
@@ -302,6 +272,7 @@ impl World {
         match next {
             Next::Away(_) if crash.is_some() => self.crash(),
             Next::Away(_) if self.hands.away.get() => {}
+            Next::Away(why) if self.hands.elsewhere.is_some() && why.contains(CUT_OFF) => {}
             Next::Away(why) => return Err(format!("the subscriber is away for no reason: {why}")),
             Next::Now | Next::Later(_) => {}
         }
@@ -313,10 +284,18 @@ impl World {
             handler: &self.hands,
             subscription: &self.subscription,
             source: source(publisher),
-            outbox: self.outboxes[publisher].clone(),
+            outbox: self.outbox(publisher),
             tally: Arc::default(),
         };
         subscriber.step()
+    }
+
+    /// As the subscriber reads it.
+    fn outbox(&self, publisher: usize) -> Arc<dyn Outbox> {
+        match &self.hands.elsewhere {
+            Some(elsewhere) => elsewhere.outbox(publisher),
+            None => self.outboxes[publisher].clone(),
+        }
     }
 
     /// What an operator may do now, if anything.
@@ -325,7 +304,7 @@ impl World {
         let from = source(publisher);
         let waiting = self.hands.inbox().waiting(&from, None, 0, 1_000).unwrap();
         match chance.random_range(0..4) {
-            0 => {
+            0 if self.outbox(publisher).kept(INTERFACE).is_ok() => {
                 // Never below what is kept, as operators can not.
                 let first = self.outboxes[publisher].kept().unwrap().first;
                 let of_it = |known: &&Known| known.publisher == publisher && known.position >= first;
@@ -375,7 +354,10 @@ impl World {
     /// Forgets what the subscriber has.
     fn forget(&self) {
         for (publisher, outbox) in self.outboxes.iter().enumerate() {
-            let seen = self.hands.inbox().seen(&source(publisher)).unwrap().unwrap_or(0);
+            let seen = match &self.hands.elsewhere {
+                Some(elsewhere) => elsewhere.said(publisher),
+                None => self.hands.inbox().seen(&source(publisher)).unwrap().unwrap_or(0),
+            };
             outbox.forget_published(seen, self.time.wall_ms()).unwrap();
         }
     }
@@ -461,6 +443,9 @@ impl World {
     /// Nothing goes wrong any more: everything comes to its end.
     fn rest(&mut self) -> Result<(), String> {
         self.hands.away.set(false);
+        self.hands.elsewhere.iter().for_each(|elsewhere| elsewhere.mend());
+        // Longer than a host that could not be reached stays unasked.
+        self.time.advance(Duration::from_secs(80));
         // Each event behind a poisoned one may have to wait for its tries, one after the other.
         for _ in 0..(self.known.len() + 1) * TRIES as usize {
             let mut waits = false;

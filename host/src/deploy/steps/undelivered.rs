@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 
 use seam_runtime::component::{Component, ContextSpec, InterfaceName};
+use seam_runtime::remote::Unread;
 use seam_store::ids::interface_path;
-use seam_store::{Error, Kind, Source};
+use seam_store::{Kind, Source};
 
 use crate::deploy::report::{GateRefusal, Step};
 use crate::deploy::system::System;
@@ -35,9 +36,17 @@ pub(crate) fn check(
     }
     let waiting = match waiting(system, before) {
         Ok(waiting) => waiting,
+        // The other host may be away for long, and a new version may be urgent.
+        Err(error) if allow.iter().any(|allowed| allowed == UNDELIVERED) => {
+            return Ok(vec![format!("it is not known which events wait: {error}")]);
+        }
         Err(error) => {
             let message = format!("cannot read which events wait for `{name}`: {error}");
-            return Err(GateRefusal::at(Step::Wit, message, "`seam contexts` shows what is wrong with the file"));
+            let remedy = format!(
+                "`seam contexts` shows what is wrong with a file, and `seam events` what with another host; to deploy \
+                 without knowing it, add `--allow {UNDELIVERED}`"
+            );
+            return Err(GateRefusal::at(Step::Wit, message, remedy));
         }
     };
     let lost: Vec<String> = waiting
@@ -64,12 +73,12 @@ pub(crate) fn check(
 }
 
 /// How many events wait, or are not taken yet, by interface and function.
-fn waiting(system: &System, context: &ContextSpec) -> Result<BTreeMap<(String, String), u64>, Error> {
+fn waiting(system: &System, context: &ContextSpec) -> Result<BTreeMap<(String, String), u64>, Unread> {
     let mut waiting = BTreeMap::new();
     let Some(inbox) = system.database(context.settings.name.as_str()) else { return Ok(waiting) };
     for subscription in &context.settings.subscribes {
         let interface = interface_path(&subscription.interface);
-        for (publisher, outbox) in system.registry.publishers(interface) {
+        for (publisher, outbox) in system.registry.outboxes(&context.settings.name, interface) {
             let source = Source { publisher: publisher.to_string(), interface: interface.to_owned() };
             let mut kinds = Vec::new();
             // Deliveries go on: an event that is set aside between two looks would count twice.

@@ -1,4 +1,4 @@
-//! Sends calls to the hosts on which other contexts live.
+//! Sends calls and questions for events to the hosts on which other contexts live.
 //!
 //! Invariant: a call ends within the time that it has. It is sent again only if the other host has certainly not
 //! performed it: the request never left, or that host says so (GOAWAY, REFUSED_STREAM).
@@ -18,9 +18,10 @@ use http_body_util::Full;
 use parking_lot::RwLock;
 use rustls_pki_types::ServerName;
 use seam_runtime::call::Failure;
-use seam_runtime::remote::{Carried, Carrier, Head};
+use seam_runtime::remote::{Ask, Asked, Asking, Carried, Carrier, Head};
 use seam_store::ids::ContextName;
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 use self::link::{Line, Link};
 use super::config::{Peer, System};
@@ -157,24 +158,31 @@ impl Homes {
             let Some((link, _)) = home else { break };
             head.remaining = remaining.saturating_sub(started.elapsed());
             let carried = link.carry(&head, arguments.clone()).await;
-            let Err(Failure::Moved { context, host, token }) = &carried else { return carried };
-            // To this host itself: the caller knows.
-            let Some(moved) = ContextName::new(context).filter(|_| self.links.contains_key(host)) else {
-                return carried;
-            };
-            home = match self.set(&moved, host, *token) {
-                Some(home) => {
-                    tracing::info!(target: "remote", context, host, token, "the context has moved: calls go there now");
-                    (self.learned)(&moved, host, *token);
-                    Some(home)
-                }
-                // Another call has learned it, or of a later move.
-                None => self::home(&self.homes.read(), &moved),
+            let Err(failure) = &carried else { return carried };
+            home = match self.learn(failure) {
+                None => return carried,
+                moved => moved,
             };
         }
-        let reason = "no host says that it lives there".to_owned();
-        Err(Failure::Absent { context: head.context.to_string(), reason })
+        Err(nowhere(&head.context))
     }
+
+    /// Where the context lives, if its old host says that it has moved; `None` for any other failure, and if it has
+    /// moved to this host itself, which the caller knows.
+    fn learn(&self, failure: &Failure) -> Option<Home> {
+        let Failure::Moved { context, host, token } = failure else { return None };
+        let moved = ContextName::new(context).filter(|_| self.links.contains_key(host))?;
+        // Another call may have learned it, or of a later move.
+        let Some(home) = self.set(&moved, host, *token) else { return home(&self.homes.read(), &moved) };
+        tracing::info!(target: "remote", context, host, token, "the context has moved: calls go there now");
+        (self.learned)(&moved, host, *token);
+        Some(home)
+    }
+}
+
+fn nowhere(context: &ContextName) -> Failure {
+    let reason = "no host says that it lives there".to_owned();
+    Failure::Absent { context: context.to_string(), reason }
 }
 
 /// A variant lives where its context does.
@@ -191,58 +199,101 @@ impl Carrier for Client {
     fn is_down(&self, context: &ContextName) -> bool {
         self.home(context).is_none_or(|(link, _)| link.is_down())
     }
+
+    fn ask(&self, ask: Ask) -> Asking {
+        let (mut home, homes) = (self.home(&ask.publisher), self.homes());
+        Box::pin(async move {
+            for _ in 0..=limits::REMOTE_RESENDS {
+                let Some((link, _)) = home else { break };
+                let asked = link.ask(ask.clone()).await;
+                let Err(failure) = &asked else { return asked };
+                home = match homes.learn(failure) {
+                    None => return asked,
+                    moved => moved,
+                };
+            }
+            Err(nowhere(&ask.publisher))
+        })
+    }
 }
 
 impl Link {
     async fn carry(&self, head: &Head, arguments: Bytes) -> Carried {
         let started = Instant::now();
-        let context = head.context.to_string();
-        let carried = tokio::time::timeout(head.remaining, self.send(head, arguments, started)).await;
-        let (outcome, carried) = match carried {
-            Ok(Ok(carried)) => (wire::answered(&carried), carried),
-            Ok(Err(rejection)) => {
-                let asked = format!("`{}.{}` of `{context}`", head.interface, head.function);
-                let who = format!("host `{}` at {}", self.peer, self.authority);
-                let why = format!("it does not accept the call: {rejection}");
-                self.refusals.log(&who, &asked, &why, rejection.remedy());
-                let reason = format!("its host `{}` does not accept the call", self.peer);
-                (rejection.name(), Err(Failure::Absent { context, reason }))
-            }
-            Err(_) => {
-                let carried = Err(Failure::TimedOut { context });
-                (wire::answered(&carried), carried)
-            }
+        let asked = format!("`{}.{}` of `{}`", head.interface, head.function, head.context);
+        let request = || {
+            let remaining = head.remaining.saturating_sub(started.elapsed());
+            wire::request(&self.authority, &self.system, head, remaining, arguments.clone())
         };
+        let sending = async {
+            if arguments.len() > limits::SEAM_MESSAGE_BYTES_MAX {
+                let (length, max) = (arguments.len(), limits::SEAM_MESSAGE_BYTES_MAX);
+                return Err(Rejection::TooLarge(format!(
+                    "the arguments have {length} bytes, and at most {max} may travel"
+                )));
+            }
+            self.send(&head.context, &request).await
+        };
+        let sent = timeout(head.remaining, sending).await;
+        let (outcome, carried) = self.came_of(&head.context, &asked, sent.ok());
         self.metrics.called(&self.peer, outcome, started.elapsed());
         carried
     }
 
-    /// Sends the call until the other host has taken it, or has certainly not and will not.
-    async fn send(&self, head: &Head, arguments: Bytes, started: Instant) -> Result<Carried, Rejection> {
-        let context = || head.context.to_string();
-        let absent = |reason: String| Ok(Err(Failure::Absent { context: context(), reason }));
-        if arguments.len() > limits::SEAM_MESSAGE_BYTES_MAX {
-            let (length, max) = (arguments.len(), limits::SEAM_MESSAGE_BYTES_MAX);
-            return Err(Rejection::TooLarge(format!(
-                "the arguments have {length} bytes, and at most {max} may travel"
-            )));
-        }
+    async fn ask(&self, ask: Ask) -> Asked {
+        let asked = format!("the events of `{}` of `{}` for `{}`", ask.interface, ask.publisher, ask.subscriber);
+        let request = || wire::outbox::request(&self.authority, &self.system, &ask);
+        let sent = timeout(ask.remaining, self.send(&ask.publisher, &request)).await;
+        let (outcome, carried) = self.came_of(&ask.publisher, &asked, sent.ok());
+        self.metrics.asked(&self.peer, outcome);
+        wire::outbox::reply(&ask.question, &carried?).map_err(|why| {
+            let reason = format!("the answer of its host `{}` cannot be read: {why}", self.peer);
+            Failure::Absent { context: ask.publisher.to_string(), reason }
+        })
+    }
+
+    /// The outcome, with its name; says in the log why what was `asked` is not accepted. `None`: the time has passed.
+    fn came_of(
+        &self,
+        context: &ContextName,
+        asked: &str,
+        sent: Option<Result<Carried, Rejection>>,
+    ) -> (&'static str, Carried) {
+        let context = context.to_string();
+        let carried = match sent {
+            Some(Ok(carried)) => carried,
+            Some(Err(rejection)) => {
+                let who = format!("host `{}` at {}", self.peer, self.authority);
+                let why = format!("it does not accept the call: {rejection}");
+                self.refusals.log(&who, asked, &why, rejection.remedy());
+                let reason = format!("its host `{}` does not accept the call", self.peer);
+                return (rejection.name(), Err(Failure::Absent { context, reason }));
+            }
+            None => Err(Failure::TimedOut { context }),
+        };
+        (wire::answered(&carried), carried)
+    }
+
+    /// Sends a request for a context until the other host has taken it, or has certainly not and will not.
+    async fn send(
+        &self,
+        context: &ContextName,
+        request: &(dyn Fn() -> Result<Request<Full<Bytes>>, String> + Send + Sync),
+    ) -> Result<Carried, Rejection> {
+        let absent = |reason: String| Ok(Err(Failure::Absent { context: context.to_string(), reason }));
         for resends in 0..=limits::REMOTE_RESENDS {
             let line = match self.line().await {
                 Ok(line) => line,
                 Err(reason) => return absent(reason.to_string()),
             };
-            if !line.names.has(&head.context) {
-                let (host, context) = (&self.peer, &head.context);
+            if !line.names.has(context) {
+                let host = &self.peer;
                 return Err(Rejection::Forbidden(format!(
                     "the certificate of host `{host}` does not name `{context}`"
                 )));
             }
-            let remaining = head.remaining.saturating_sub(started.elapsed());
-            let request = wire::request(&self.authority, &self.system, head, remaining, arguments.clone());
-            let request = request.map_err(Rejection::Unreadable)?;
-            match exchange(&line, request).await {
-                Ok((answered, body)) => return answered.carried(&context(), &self.peer, body),
+            match exchange(&line, request().map_err(Rejection::Unreadable)?).await {
+                Ok((answered, body)) => return answered.carried(context.as_str(), &self.peer, body),
                 Err(Lost::Unsent) if resends < limits::REMOTE_RESENDS => self.retire(&line),
                 Err(Lost::Unsent | Lost::Unknown) => {
                     return absent(format!("the connection to its host `{}` was lost", self.peer));

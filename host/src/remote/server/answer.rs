@@ -1,4 +1,4 @@
-//! One call of another host: whether it is allowed, its arguments, its answer.
+//! One call of another host, or question for events: whether it is allowed, its arguments, its answer.
 //!
 //! Invariant: the work ends early once its caller has gone away, however that shows: `cancelled` is true from then on.
 
@@ -12,16 +12,16 @@ use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use seam_runtime::call::Failure;
 use seam_runtime::guest::cut_off::CutOff;
-use seam_runtime::remote::{Carried, Head};
+use seam_runtime::remote::{Ask, Carried, Head};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use super::shared::{Connected, Shared};
+use super::shared::{Connected, Phase, Shared};
 use super::step;
 use crate::limits;
 use crate::remote::wire::{self, Rejection, Unread, Wanted};
 
-/// Answers a greeting or a call.
+/// Answers a greeting, a call or a question for events.
 pub async fn respond(
     shared: &Arc<Shared>,
     connected: &Arc<Connected>,
@@ -34,6 +34,11 @@ pub async fn respond(
             Ok(carried) => return wire::carried(carried),
             Err(rejection) => rejection,
         },
+        Ok(Wanted::Events(ask)) => {
+            let carried = events(shared, connected, ask).await;
+            shared.metrics.answered_ask(&connected.names.host, wire::answered(&carried));
+            return wire::carried(carried);
+        }
         Ok(Wanted::Call(head)) => match call(shared, connected, head, body).await {
             Ok(carried) => {
                 shared.metrics.answered(&connected.names.host, wire::answered(&carried));
@@ -64,19 +69,46 @@ fn admit(shared: &Shared, connected: &Connected, parts: &request::Parts) -> Resu
         Wanted::Greeting => None,
         Wanted::Call(head) => head.chain.last(),
         Wanted::Step(step) => Some(&step.context),
+        Wanted::Events(ask) => Some(&ask.subscriber),
     };
     if let Some(speaker) = speaker.filter(|speaker| !names.has(speaker)) {
         let host = &names.host;
         return Err(Rejection::Forbidden(format!("the certificate of host `{host}` does not name `{speaker}`")));
     }
-    let Wanted::Call(head) = &wanted else { return Ok(wanted) };
-    let caller = head.chain.last();
-    if !shared.allow.allows(caller, &head.context, &head.interface) {
-        let caller = caller.map_or_else(|| format!("host `{}` itself", names.host), |caller| format!("`{caller}`"));
-        let (context, interface) = (&head.context, &head.interface);
-        return Err(Rejection::Forbidden(format!("{caller} may not call `{interface}` of `{context}`")));
+    match &wanted {
+        Wanted::Call(head) if !shared.allow.allows(speaker, &head.context, &head.interface) => {
+            let caller =
+                speaker.map_or_else(|| format!("host `{}` itself", names.host), |caller| format!("`{caller}`"));
+            let (context, interface) = (&head.context, &head.interface);
+            Err(Rejection::Forbidden(format!("{caller} may not call `{interface}` of `{context}`")))
+        }
+        Wanted::Events(Ask { subscriber, publisher, interface, .. })
+            if !shared.allow.delivers(subscriber, publisher, interface) =>
+        {
+            let message = format!("`{subscriber}` does not subscribe to `{interface}` of `{publisher}`");
+            Err(Rejection::Forbidden(message))
+        }
+        _ => Ok(wanted),
     }
-    Ok(wanted)
+}
+
+/// Answers a question for events; it may wait for one. Nothing is left behind when its asker goes away.
+async fn events(shared: &Arc<Shared>, connected: &Arc<Connected>, ask: Ask) -> Carried {
+    connected.calls.fetch_add(1, Relaxed);
+    let _running = Running::new(connected.clone());
+    let context = ask.publisher.to_string();
+    let Ok(_place) = shared.asks.try_acquire() else { return Err(Failure::Overloaded { context }) };
+    let mut phases = shared.phases.clone();
+    let answer = timeout(ask.remaining, shared.answers.clone().ask(ask));
+    tokio::select! {
+        asked = answer => match asked {
+            Ok(asked) => asked.map(|reply| wire::outbox::body(&reply)),
+            Err(_) => Err(Failure::TimedOut { context }),
+        },
+        _ = phases.wait_for(|phase| *phase >= Phase::Draining) => {
+            Err(Failure::Absent { context, reason: "its host stops".to_owned() })
+        }
+    }
 }
 
 /// # Errors

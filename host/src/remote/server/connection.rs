@@ -21,25 +21,15 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::answer;
-use super::shared::{Connected, Shared};
+use super::shared::{Connected, Phase, Shared};
 use crate::limits;
 use crate::remote::credentials::{ALPN, Material};
 use crate::remote::handshake::{self, Reason};
 use crate::remote::names::Names;
 use crate::remote::trust::Side;
 
-/// How far a server has come in stopping.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Phase {
-    Serving,
-    /// Running calls finish; each connection closes after its last one.
-    Draining,
-    /// The remaining connections close at once.
-    Closing,
-}
-
 /// Serves one connection to its end.
-pub async fn serve(stream: TcpStream, address: SocketAddr, shared: Arc<Shared>, phases: watch::Receiver<Phase>) {
+pub async fn serve(stream: TcpStream, address: SocketAddr, shared: Arc<Shared>) {
     let material = shared.credentials.changes();
     let shown = material.borrow().clone();
     let shaking = shake_hands(stream, shown.clone());
@@ -48,7 +38,7 @@ pub async fn serve(stream: TcpStream, address: SocketAddr, shared: Arc<Shared>, 
             let is_known = shared.hosts.contains(&names.host);
             let connected = Connected { address, names, is_known, calls: 0.into(), running: 0.into() };
             let connected = (Arc::new(connected), chain);
-            return run(stream, connected, shared, (material, shown), phases).await;
+            return run(stream, connected, shared, (material, shown)).await;
         }
         Ok(Err(reason)) => reason,
         Err(_) => ("its handshake takes too long".to_owned(), "check the network and the load of that host"),
@@ -99,8 +89,8 @@ async fn run(
     (connected, chain): (Arc<Connected>, Vec<CertificateDer<'static>>),
     shared: Arc<Shared>,
     (mut material, shown): (watch::Receiver<Arc<Material>>, Arc<Material>),
-    mut phases: watch::Receiver<Phase>,
 ) {
+    let mut phases = shared.phases.clone();
     let service = service_fn(|request| {
         let (shared, connected) = (shared.clone(), connected.clone());
         async move { Ok::<_, Infallible>(answer::respond(&shared, &connected, request).await) }

@@ -1,4 +1,4 @@
-//! Answers the calls of other hosts.
+//! Answers the calls of other hosts, and their questions for events.
 //!
 //! It stops in three steps: no new connections, no new calls, no calls at all.
 
@@ -15,8 +15,7 @@ use seam_runtime::remote::Answers;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
-use self::connection::Phase;
-use self::shared::Shared;
+use self::shared::{Phase, Shared};
 use super::config::{Allow, Moves, System};
 use super::credentials::Credentials;
 use super::error::Error;
@@ -47,6 +46,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     drain_time: Duration,
+    phase: watch::Sender<Phase>,
     shared: Shared,
 }
 
@@ -66,6 +66,7 @@ impl Server {
         let failed = |source| Error::Listen { address: config.address, source };
         let listener = listener::listen(config.address).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        let (phase, phases) = watch::channel(Phase::Serving);
         let shared = Shared {
             system: config.system,
             hosts: config.hosts,
@@ -77,8 +78,10 @@ impl Server {
             refusals: Refusals::default(),
             calls: Arc::new(Semaphore::new(limits::REMOTE_CALLS)),
             arguments: Arc::new(Semaphore::new(limits::REMOTE_ARGUMENTS_KB as usize)),
+            asks: Arc::new(Semaphore::new(limits::REMOTE_ASKS)),
+            phases,
         };
-        Ok(Self { listener, address, drain_time: config.drain_time, shared })
+        Ok(Self { listener, address, drain_time: config.drain_time, phase, shared })
     }
 
     /// The bound address, with its real port.
@@ -88,9 +91,9 @@ impl Server {
 
     /// Answers until `shutdown` is ready, and then lets running calls finish for `ServerConfig::drain_time`.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
-        let (phase, phases) = watch::channel(Phase::Serving);
+        let phase = self.phase;
         let permits = Arc::new(Semaphore::new(limits::REMOTE_CONNECTIONS));
-        let accepting = tokio::spawn(accept(self.listener, Arc::new(self.shared), permits.clone(), phases));
+        let accepting = tokio::spawn(accept(self.listener, Arc::new(self.shared), permits.clone()));
         shutdown.await;
         // The listener closes with its task: other hosts are refused at once instead of waiting.
         accepting.abort();
@@ -109,13 +112,13 @@ impl Server {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>, permits: Arc<Semaphore>, phases: watch::Receiver<Phase>) {
+async fn accept(listener: TcpListener, shared: Arc<Shared>, permits: Arc<Semaphore>) {
     let mut accepting = Accepting::new(listener, "remote");
     while let Ok(permit) = permits.clone().acquire_owned().await {
         let (stream, peer) = accepting.next().await;
-        let (shared, phases) = (shared.clone(), phases.clone());
+        let shared = shared.clone();
         tokio::spawn(async move {
-            connection::serve(stream, peer, shared, phases).await;
+            connection::serve(stream, peer, shared).await;
             drop(permit);
         });
     }

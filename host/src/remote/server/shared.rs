@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use seam_runtime::remote::Answers;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::remote::config::{Allow, Moves, System};
 use crate::remote::credentials::Credentials;
@@ -27,6 +27,19 @@ pub struct Shared {
     pub calls: Arc<Semaphore>,
     /// A permit for each KiB of arguments that arrives or is used.
     pub arguments: Arc<Semaphore>,
+    /// A permit for each question for events.
+    pub asks: Arc<Semaphore>,
+    /// How far the server has come in stopping.
+    pub phases: watch::Receiver<Phase>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Phase {
+    Serving,
+    /// Running calls finish; each connection closes after its last one.
+    Draining,
+    /// The remaining connections close at once.
+    Closing,
 }
 
 /// The other side of one connection.

@@ -4,6 +4,7 @@
 
 mod authorities;
 mod calls;
+mod events;
 mod faults;
 mod forwarder;
 mod identities;
@@ -20,7 +21,7 @@ use bytes::Bytes;
 use seam_runtime::call::{Failure, RefusalReason};
 use seam_runtime::guest::cut_off::CutOff;
 use seam_runtime::interface_name::InterfaceName;
-use seam_runtime::remote::{Answers, Carried, Carrying, Head};
+use seam_runtime::remote::{Answers, Ask, Asking, Carried, Carrying, Head, Question};
 use seam_store::blocking;
 use seam_store::ids::{ContextName, Trace};
 use tokio::sync::{Notify, oneshot};
@@ -104,11 +105,50 @@ struct Finance {
     has_cancelled: Notify,
     /// Lets calls of `hold` go on.
     release: AtomicBool,
+    /// Questions for its events.
+    asked: Mutex<Vec<Ask>>,
 }
 
 impl Answers for Finance {
     fn answer(self: Arc<Self>, head: Head, arguments: Bytes, cancel: Arc<CutOff>) -> Carrying {
         Box::pin(async move { self.answer_now(head, &arguments, &cancel) })
+    }
+
+    /// One that waits has no answer before its end.
+    fn ask(self: Arc<Self>, ask: Ask) -> Asking {
+        let reply = events::answer(&ask.question);
+        let waits = matches!(&ask.question, Question::Page { wait, .. } if !wait.is_zero());
+        self.asked.lock().unwrap().push(ask);
+        Box::pin(async move {
+            if waits {
+                let _cancelled = Cancelled(self.clone());
+                self.entered.notify_one();
+                std::future::pending::<()>().await;
+            }
+            Ok(reply)
+        })
+    }
+}
+
+/// A question that ends.
+struct Cancelled(Arc<Finance>);
+
+impl Drop for Cancelled {
+    fn drop(&mut self) {
+        self.0.has_cancelled.notify_one();
+    }
+}
+
+/// The interfaces of `finance`, for all but `mail`; its events for `orders`.
+struct OfFinance;
+
+impl Allow for OfFinance {
+    fn allows(&self, caller: Option<&ContextName>, _: &ContextName, interface: &InterfaceName) -> bool {
+        caller.is_some_and(|caller| caller.as_str() != "mail") && interface.short() == "payments"
+    }
+
+    fn delivers(&self, subscriber: &ContextName, _: &ContextName, interface: &str) -> bool {
+        subscriber.as_str() == "orders" && interface == "acme:finance/events"
     }
 }
 
@@ -169,12 +209,9 @@ impl Books {
         let mut config = ServerConfig::new(SocketAddr::from(([127, 0, 0, 1], 0)), SYSTEM, hosts);
         change(&mut config);
         let finance = Arc::new(Finance::default());
-        let allow: Arc<dyn Allow> =
-            Arc::new(|caller: Option<&ContextName>, _: &ContextName, interface: &InterfaceName| {
-                caller.is_some_and(|caller| caller.as_str() != "mail") && interface.short() == "payments"
-            });
         let credentials = Credentials::load(identity).unwrap();
-        let server = Server::bind(config, credentials, finance.clone(), allow, Arc::new(NoMoves), metrics().0).unwrap();
+        let (allow, moves) = (Arc::new(OfFinance), Arc::new(NoMoves));
+        let server = Server::bind(config, credentials, finance.clone(), allow, moves, metrics().0).unwrap();
         let address = server.address();
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(server.run(async move {

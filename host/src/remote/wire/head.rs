@@ -1,18 +1,17 @@
-//! The head of a call: its path and its fields.
+//! The head of a request: its path and its fields.
 
 use std::fmt::Display;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 use seam_runtime::interface_name::InterfaceName;
 use seam_runtime::remote::Head;
 use seam_store::ids::{ContextName, Trace};
 
 use super::outcome::Rejection;
-use super::step::{self, Step};
 use super::{FORM, field};
 use crate::limits;
 use crate::remote::config::System;
@@ -64,57 +63,12 @@ pub fn request(
     Ok(request)
 }
 
-/// What a request asks for.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// Whether both hosts fit each other.
-    Greeting,
-    Call(Head),
-    /// A step of moving a context.
-    Step(Step),
-}
-
-/// Reads what `request`, `greeting` or `step::request` has written.
-///
-/// # Errors
-/// What is wrong, and where.
-pub fn read(parts: &request::Parts, system: &System) -> Result<Wanted, Rejection> {
-    let mut segments = parts.uri.path().split('/').skip(1);
-    let form = segments.next().unwrap_or_default();
-    if form != FORM {
-        return Err(Rejection::Version(format!("this host knows requests of the form `{FORM}`, not `{form}`")));
-    }
-    let fields = Fields(&parts.headers);
-    fields.are_known()?;
-    let codec = fields.number(field::CODEC, u64::from(u8::MAX))?;
-    if codec != u64::from(system.codec) {
-        let own = system.codec;
-        return Err(Rejection::Version(format!("this host knows version {own} of the codec, not {codec}")));
-    }
-    let placement = fields.digest(field::PLACEMENT)?;
-    if placement != system.placement {
-        return Err(Rejection::placement(&system.placement, &placement));
-    }
-    let path: Vec<&str> = segments.collect();
-    match (&parts.method, path.as_slice()) {
-        (&Method::GET, []) => Ok(Wanted::Greeting),
-        (&Method::POST, [context, package, interface, function]) => {
-            fields.call(context, &format!("{package}/{interface}"), function).map(Wanted::Call)
-        }
-        (&Method::POST, [step::FIRST, context, name]) => step::read(context, name).map(Wanted::Step),
-        (method, _) => {
-            let path = parts.uri.path();
-            Err(unreadable(format!("`{method} {path}` is neither a greeting nor a call")))
-        }
-    }
-}
-
-struct Fields<'h>(&'h HeaderMap);
+pub(super) struct Fields<'h>(pub &'h HeaderMap);
 
 impl<'h> Fields<'h> {
     /// A field of a later form may change what the call means.
-    fn are_known(&self) -> Result<(), Rejection> {
-        const KNOWN: [&str; 8] = [
+    pub fn are_known(&self) -> Result<(), Rejection> {
+        const KNOWN: [&str; 14] = [
             field::CODEC,
             field::PLACEMENT,
             field::SIGNATURE,
@@ -123,6 +77,12 @@ impl<'h> Fields<'h> {
             field::VISITOR,
             field::FORCED,
             field::BULK,
+            field::SUBSCRIBER,
+            field::AFTER,
+            field::UP_TO,
+            field::MOST,
+            field::WAIT,
+            field::TAKEN,
         ];
         let known = |name: &&HeaderName| !name.as_str().starts_with(field::PREFIX) || KNOWN.contains(&name.as_str());
         match self.0.keys().find(|name| !known(name)) {
@@ -131,7 +91,7 @@ impl<'h> Fields<'h> {
         }
     }
 
-    fn call(&self, context: &str, interface: &str, function: &str) -> Result<Head, Rejection> {
+    pub fn call(&self, context: &str, interface: &str, function: &str) -> Result<Head, Rejection> {
         let invalid = |what: &str, text: &str| unreadable(format!("`{}` is no {what}", text.escape_debug()));
         Ok(Head {
             context: ContextName::new(context).ok_or_else(|| invalid("name of a context", context))?,
@@ -161,7 +121,7 @@ impl<'h> Fields<'h> {
         })
     }
 
-    fn optional(&self, name: &str) -> Result<Option<&'h str>, Rejection> {
+    pub fn optional(&self, name: &str) -> Result<Option<&'h str>, Rejection> {
         let mut values = self.0.get_all(name).iter();
         let Some(value) = values.next() else { return Ok(None) };
         if values.next().is_some() {
@@ -170,18 +130,23 @@ impl<'h> Fields<'h> {
         value.to_str().map(Some).map_err(|_| unreadable(format!("the field `{name}` is not visible ASCII")))
     }
 
-    fn required(&self, name: &str) -> Result<&'h str, Rejection> {
+    pub fn required(&self, name: &str) -> Result<&'h str, Rejection> {
         self.optional(name)?.ok_or_else(|| unreadable(format!("the field `{name}` is missing")))
     }
 
-    fn number(&self, name: &str, max: u64) -> Result<u64, Rejection> {
+    pub fn number(&self, name: &str, max: u64) -> Result<u64, Rejection> {
         let text = self.required(name)?;
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let number = text.parse().ok().filter(|number| digits && *number <= max);
         number.ok_or_else(|| wrong(name, text, &format!("a number up to {max}")))
     }
 
-    fn digest(&self, name: &str) -> Result<[u8; 32], Rejection> {
+    /// A number that may be left out.
+    pub fn number_if_any(&self, name: &str, max: u64) -> Result<Option<u64>, Rejection> {
+        self.optional(name)?.map(|_| self.number(name, max)).transpose()
+    }
+
+    pub fn digest(&self, name: &str) -> Result<[u8; 32], Rejection> {
         let text = self.required(name)?;
         let mut digest = [0; 32];
         match hex::decode_to_slice(text, &mut digest) {
@@ -210,7 +175,7 @@ fn wrong(name: &str, value: &str, expected: &str) -> Rejection {
 }
 
 /// A context's name, or that of a variant.
-fn context(text: &str) -> Option<ContextName> {
+pub(super) fn context(text: &str) -> Option<ContextName> {
     match text.split_once('@') {
         Some((context, variant)) => ContextName::new(context)?.with_variant(variant),
         None => ContextName::new(text),
@@ -246,12 +211,17 @@ pub(super) fn common(fields: &mut HeaderMap, system: &System) {
 
 /// Whether a connection remembers a value of a field, to send it again as one byte (RFC 7541).
 #[derive(PartialEq, Eq)]
-enum Repeats {
+pub(super) enum Repeats {
     Often,
     Seldom,
 }
 
-fn set(fields: &mut HeaderMap, name: &'static str, value: impl Display, repeats: Repeats) -> Result<(), String> {
+pub(super) fn set(
+    fields: &mut HeaderMap,
+    name: &'static str,
+    value: impl Display,
+    repeats: Repeats,
+) -> Result<(), String> {
     let value = HeaderValue::try_from(value.to_string());
     let mut value = value.map_err(|_| format!("its field `{name}` is not visible ASCII"))?;
     value.set_sensitive(repeats == Repeats::Seldom);
@@ -262,6 +232,10 @@ fn set(fields: &mut HeaderMap, name: &'static str, value: impl Display, repeats:
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use http::request;
+
+    use super::super::wanted::{Wanted, read};
+    use super::super::{Step, step_request};
     use super::*;
 
     const SYSTEM: System = System { codec: 1, placement: [7; 32] };
@@ -296,7 +270,7 @@ mod tests {
         let greeting = greeting(&Authority::from_static("books:7443"), &SYSTEM).into_parts().0;
         assert_eq!(read(&greeting, &SYSTEM), Ok(Wanted::Greeting));
         let step = Step { context: context("finance").unwrap(), name: "hand-over".to_owned() };
-        let sent = step::request(&Authority::from_static("books:7443"), &SYSTEM, &step, Bytes::new()).unwrap();
+        let sent = step_request(&Authority::from_static("books:7443"), &SYSTEM, &step, Bytes::new()).unwrap();
         assert_eq!(read(&sent.into_parts().0, &SYSTEM), Ok(Wanted::Step(step)));
     }
 

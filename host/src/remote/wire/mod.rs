@@ -1,18 +1,22 @@
-//! Calls and their outcomes as HTTP/2 requests and responses: docs/remote-calls.md, "Over HTTP/2".
+//! Calls, questions for events, and their outcomes as HTTP/2 requests and responses: docs/remote-calls.md, "Over
+//! HTTP/2".
 //!
 //! Invariant: what one side writes, the other side reads as the same value, or refuses with the field that is wrong.
 
 mod head;
+pub mod outbox;
 mod outcome;
 mod step;
+mod wanted;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
-pub use self::head::{Wanted, greeting, read, request};
+pub use self::head::{greeting, request};
 pub use self::outcome::{Answered, Rejection, answered, carried, greeted, rejected};
 pub use self::step::{Step, request as step_request};
+pub use self::wanted::{Wanted, read};
 
 /// The first segment of each path. Another form of requests gets another one.
 pub const FORM: &str = "v1";
@@ -28,6 +32,12 @@ pub mod field {
     pub const VISITOR: &str = "seam-visitor";
     pub const FORCED: &str = "seam-forced";
     pub const BULK: &str = "seam-bulk";
+    pub const SUBSCRIBER: &str = "seam-subscriber";
+    pub const AFTER: &str = "seam-after";
+    pub const UP_TO: &str = "seam-up-to";
+    pub const MOST: &str = "seam-most";
+    pub const WAIT: &str = "seam-wait-ms";
+    pub const TAKEN: &str = "seam-taken";
     pub const TRACE: &str = "traceparent";
     pub const OUTCOME: &str = "seam-outcome";
     pub const CONTEXT: &str = "seam-context";
@@ -92,6 +102,12 @@ mod tests {
             field::VISITOR,
             field::FORCED,
             field::BULK,
+            field::SUBSCRIBER,
+            field::AFTER,
+            field::UP_TO,
+            field::MOST,
+            field::WAIT,
+            field::TAKEN,
             field::TRACE,
             field::OUTCOME,
             field::CONTEXT,

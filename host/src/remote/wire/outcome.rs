@@ -103,8 +103,8 @@ impl Rejection {
             Self::Version(_) => "run the same version of `seam` on both hosts",
             Self::Placement(_) => "start both hosts with the same `seam.toml`: hosts, contexts and their imports",
             Self::Forbidden(_) => {
-                "let the caller import the interface, and name the caller in its host's certificate: `seam cert host \
-                 NAME --contexts ...`"
+                "let the caller import the interface, or subscribe to it, and name the caller in its host's certificate: \
+                 `seam cert host NAME --contexts ...`"
             }
             Self::TooLarge(_) => "pass less in one call: a page of a list, or the parts of a file",
         }

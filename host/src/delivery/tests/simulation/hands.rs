@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::super::*;
+use super::elsewhere::Elsewhere;
 use super::soon;
 
 /// What the handler does with an event.
@@ -35,7 +36,7 @@ pub enum Deed {
 
 impl Deed {
     /// Says of an event that was on its way at that time, and was done, whether the operator's deed met it.
-    pub fn perform(&self, inbox: &Database) -> Box<dyn Fn(&Event) -> bool> {
+    fn perform(&self, inbox: &Database) -> Box<dyn Fn(&Event) -> bool> {
         match self.clone() {
             Self::Replay(source, from) => {
                 let sets_back = inbox.seen(&source).unwrap().is_some_and(|at| at >= from);
@@ -65,11 +66,21 @@ pub struct Hands {
     /// What an operator does when the next delivery is on its way, and which of its events were done all the same.
     pub meanwhile: RefCell<Option<Deed>>,
     pub on_the_way: RefCell<Vec<String>>,
+    /// The other host, if the publishers live there.
+    pub elsewhere: Option<Elsewhere>,
 }
 
 impl Hands {
     pub fn inbox(&self) -> &Arc<Database> {
         self.inbox.as_ref().unwrap()
+    }
+
+    /// As an operator does it: the publishers' host learns first how far a subscription is set back.
+    pub fn perform(&self, deed: &Deed) -> Box<dyn Fn(&Event) -> bool> {
+        if let (Some(elsewhere), Deed::Replay(source, from)) = (&self.elsewhere, deed) {
+            elsewhere.hold(source, self.inbox().seen(source).unwrap().unwrap_or(0).min(from - 1));
+        }
+        deed.perform(self.inbox())
     }
 
     /// Whether this event fails now.
@@ -100,7 +111,7 @@ impl Handler for Hands {
 
     fn handle(&self, events: &[&Event], note: Note<'_>) -> Result<usize, Undelivered> {
         let deed = self.meanwhile.borrow_mut().take();
-        let meets = deed.map(|deed| deed.perform(self.inbox()));
+        let meets = deed.map(|deed| self.perform(&deed));
         let mut tx = self.inbox().begin(soon()).map_err(Undelivered::Store)?;
         let fate = |event: &Event| match self.fails(&event.data) {
             None => Fate::Fine,
