@@ -224,3 +224,12 @@ pub const DELIVERY_REASON_CHARS: usize = 2_000;
 pub const TWO_PHASE_WAIT_MS: u64 = 2_000;
 /// Transactions over several files of which the host keeps how they ended: what an operator looks at after a fault.
 pub const TRANSACTIONS_KEPT: usize = 100;
+
+// Pretended hosts
+
+/// The latency of a pretended call. A longer one is no latency: it is loss.
+pub const PRETENDED_LATENCY_MS_MAX: u64 = 60_000;
+/// How long a caller waits in vain for a host that says nothing: a PING a second, each to be answered within two.
+pub const PRETENDED_SILENCE_MS: u64 = 3_000;
+/// How often a call that waits on its thread looks whether its client has gone away.
+pub const PRETENDED_LOOK_MS: u64 = 20;

@@ -58,3 +58,6 @@ pub const AUTHORITY_DAYS: u32 = 3_650;
 pub const CERTIFICATE_DAYS_MAX: u32 = 36_500;
 /// How long before its making a certificate is valid: clocks of two hosts differ.
 pub const CERTIFICATE_EARLY_S: i64 = 300;
+
+/// What `seam pretend` shows of a silent host is what these connections would.
+const _: () = assert!(seam_runtime::limits::PRETENDED_SILENCE_MS == REMOTE_PING_MS + REMOTE_PONG_MS);

@@ -46,7 +46,7 @@ const FLOORS: &[Floors] = &[
         floors: &[
             &["alone"],
             &["serve"],
-            &["route"],
+            &["pretend", "route"],
             &["remote", "run"],
             &["link"],
             &["abi_copy", "component"],

@@ -51,6 +51,12 @@ impl DispatchTable {
         Self { members: self.members.clone(), ..Self::default() }
     }
 
+    /// A copy as another host would have it, to which the request came: it knows when the client goes away, and
+    /// nothing else of what the request holds here.
+    pub fn elsewhere(&self) -> Self {
+        Self { cancel: self.cancel.clone(), ..self.untracked() }
+    }
+
     /// A copy for a request that ends when `cancel` is given.
     pub fn cancelled_by(&self, cancel: Arc<CutOff>) -> Self {
         Self { cancel: Some(cancel), ..self.clone() }

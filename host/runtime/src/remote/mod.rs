@@ -5,6 +5,8 @@
 //! Not here: connections and who may use them (the crate `seam`, `remote`).
 
 mod callee;
+pub(crate) mod crossing;
+mod encoded;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use crate::guest::cut_off::CutOff;
 use crate::interface_name::InterfaceName;
 
 pub(crate) use callee::RemoteCallee;
+pub(crate) use encoded::Encoded;
 
 /// What travels with the arguments of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]

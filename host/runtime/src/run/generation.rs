@@ -218,6 +218,11 @@ impl Generation {
         self.spec.component.hash == spec.component.hash && self.spec.settings == spec.settings && self.wiring == *wiring
     }
 
+    /// The contexts that it may call, some of them more than once.
+    pub(crate) fn callees(&self) -> impl Iterator<Item = ContextIndex> + '_ {
+        self.wiring.values().map(|provider| provider.callee)
+    }
+
     pub fn context(&self) -> &ContextName {
         &self.blueprint.context
     }

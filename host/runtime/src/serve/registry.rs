@@ -14,6 +14,7 @@ use super::error::Error;
 use super::live::Live;
 use super::load::{self, Absent, Source};
 use super::prepare::{Candidate, Prepared};
+use super::pretences::{self, PretendRejected};
 use super::probation::Probation;
 use super::publisher::{Next, Publisher};
 use super::route_status::RouteStatus;
@@ -26,6 +27,7 @@ use crate::component::{Artifact, Component, ContextProblem, ContextSpec, Loader}
 use crate::guest::attempts::Attempts;
 use crate::guest::transactions::Transactions;
 use crate::link;
+use crate::pretend::{Order, PretenceStatus};
 use crate::remote::Carrier;
 use crate::route::{Comparison, Readiness, RouteRejected};
 use crate::run::recorder::Recorder;
@@ -310,6 +312,20 @@ impl Registry {
     /// When there is no such context, or it has no variants.
     pub fn compare(&self, context: &str) -> Result<Comparison, RouteRejected> {
         routes::compare(&self.0.publisher, context)
+    }
+
+    /// Pretends that calls cross hosts, or ends it: for requests that start from now on, until the host ends. `seed` is
+    /// asked where the order has none. What is pretended on the edges that are meant, now or until now.
+    ///
+    /// # Errors
+    /// When no such edge is in this process, or nothing is pretended on it that could end.
+    pub fn pretend(&self, order: &Order, seed: impl FnOnce() -> u64) -> Result<Vec<PretenceStatus>, PretendRejected> {
+        pretences::order(&self.0.publisher, order, seed)
+    }
+
+    /// What is pretended now, by caller and callee.
+    pub fn pretences(&self) -> Vec<PretenceStatus> {
+        self.0.publisher.routing.pretences.list()
     }
 
     /// The name under which `context` is in `specs`: a main variant has two names. An unknown name is returned as it
