@@ -17,10 +17,10 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::protocol::{
     AuditRequest, BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage,
-    EventsRequest, ReconcileRequest, RecordRequest, RouteRequest, SagasRequest, SeedEvent, TransactionsRequest,
-    VerifyEvent,
+    EventsRequest, PretendRequest, ReconcileRequest, RecordRequest, RouteRequest, SagasRequest, SeedEvent,
+    TransactionsRequest, VerifyEvent,
 };
-use super::{events, reconcile, record, sagas, status};
+use super::{events, pretend, reconcile, record, sagas, status};
 use crate::audit;
 use crate::delivery::Operator;
 use crate::deploy::{self, Deployer};
@@ -98,6 +98,12 @@ async fn dispatch(request: Request<Incoming>, state: State, user: Option<u32>) -
         (&Method::POST, "/route") => route(body(request).await?, state).await,
         (&Method::POST, "/record") => record(body(request).await?, state).await,
         (&Method::POST, "/compare") => compare(&body(request).await?, &state),
+        (&Method::GET, "/pretend") => json(StatusCode::OK, &state.registry.pretences()),
+        (&Method::POST, "/pretend") => {
+            let request: PretendRequest = body(request).await?;
+            let who = user.map_or_else(|| "unknown".to_owned(), audit::user);
+            blocking(move || pretend::respond(&state.registry, state.operator.audit_log(), &who, &request)).await
+        }
         (&Method::POST, "/backup") => take_backup(body(request).await?, state).await,
         (&Method::GET, "/events") => blocking(move || Ok(state.operator.statuses())).await,
         (&Method::POST, "/events") => {
