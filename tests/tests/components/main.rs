@@ -12,6 +12,7 @@ mod guests;
 mod linking;
 mod outgoing;
 mod places;
+mod pretending;
 mod quick;
 mod recording;
 mod saga_driver;
