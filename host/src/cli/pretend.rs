@@ -55,6 +55,7 @@ fn shown(edges: &[PretenceStatus]) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::panic, reason = "tests")]
 mod tests {
     use super::*;
 

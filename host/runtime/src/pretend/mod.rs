@@ -10,7 +10,6 @@ mod draws;
 mod edges;
 mod terms;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;
 
 use std::collections::BTreeMap;
