@@ -233,3 +233,13 @@ pub const PRETENDED_LATENCY_MS_MAX: u64 = 60_000;
 pub const PRETENDED_SILENCE_MS: u64 = 3_000;
 /// How often a call that waits on its thread looks whether its client has gone away.
 pub const PRETENDED_LOOK_MS: u64 = 20;
+
+// Counts of calls between contexts
+
+/// One call in so many is encoded to count its bytes: that costs about as much as the call itself, so a hundredth more.
+pub const TRAFFIC_SAMPLE_CALLS: u64 = 64;
+/// Kinds of pages and functions of which the recorder counts what they lead to. A context has some dozens; a client can
+/// make up more.
+pub const RECORD_PATHS_MAX: usize = 256;
+/// The first segment of a page's path in its name; the rest is cut off.
+pub const RECORD_PATH_CHARS_MAX: usize = 40;

@@ -17,6 +17,7 @@ use super::bulkhead::Callee;
 use super::cut_off::CutOff;
 use super::joint::Joint;
 use super::places::{Place, Places};
+use super::traffic::Traffic;
 use crate::call::{Call, Failure};
 use crate::codec::{self, FunctionLayout};
 use crate::interface_name::InterfaceName;
@@ -196,14 +197,16 @@ pub struct Function {
     /// A cache for the callees: where each found the function last time (0: not yet). A callee uses one entry; variants
     /// of a context use neighbouring entries.
     pub resolved: [AtomicU64; 4],
+    pub traffic: Traffic,
     digest: OnceLock<[u8; 32]>,
     layout: OnceLock<Result<FunctionLayout, codec::Error>>,
 }
 
 impl Function {
     pub fn new(callee: Callee, interface: InterfaceName, name: String, signature: ComponentFunc) -> Self {
-        let resolved = Default::default();
-        Self { callee, interface, name, signature, resolved, digest: OnceLock::new(), layout: OnceLock::new() }
+        let (resolved, traffic) = Default::default();
+        let (digest, layout) = (OnceLock::new(), OnceLock::new());
+        Self { callee, interface, name, signature, resolved, traffic, digest, layout }
     }
 
     /// The digest of its type, by which another host knows it.
@@ -262,6 +265,12 @@ pub trait Exchange: Send {
     /// When `bytes` are not the results of this function.
     fn decode(&mut self, function: &Function, bytes: &[u8]) -> wasmtime::Result<()>;
 
+    /// Appends the results to `out`, as `codec` writes them, after the call.
+    ///
+    /// # Errors
+    /// When there is no answer, or it is too large.
+    fn encode_results(&self, function: &Function, out: &mut Vec<u8>) -> wasmtime::Result<()>;
+
     /// The results as values, after the call.
     ///
     /// # Errors
@@ -308,6 +317,11 @@ impl Exchange for Values<'_> {
     fn decode(&mut self, function: &Function, bytes: &[u8]) -> wasmtime::Result<()> {
         let types: Vec<Type> = function.signature.results().collect();
         self.answer(codec::decode(bytes, &types)?)
+    }
+
+    fn encode_results(&self, function: &Function, out: &mut Vec<u8>) -> wasmtime::Result<()> {
+        let types: Vec<Type> = function.signature.results().collect();
+        Ok(codec::encode(self.results, &types, out)?)
     }
 
     fn results(&self, _: &Function) -> wasmtime::Result<Vec<Val>> {

@@ -35,7 +35,7 @@ impl<'a> Encoded<'a> {
     /// When the answer cannot leave the host; the log says why.
     pub fn answer_of(&self, context: &ContextName, trace: Trace) -> Result<Vec<u8>, Failure> {
         let mut bytes = Vec::new();
-        self.encode_results(&mut bytes).map_err(|error| {
+        self.encode_results(self.function, &mut bytes).map_err(|error| {
             let Function { interface, name, .. } = self.function;
             tracing::error!(
                 %context, %trace, "the results of `{interface}.{name}` cannot be sent to another host: {error:#}"
@@ -46,15 +46,6 @@ impl<'a> Encoded<'a> {
             }
         })?;
         Ok(bytes)
-    }
-
-    fn encode_results(&self, out: &mut Vec<u8>) -> wasmtime::Result<()> {
-        let types: Vec<Type> = self.function.signature.results().collect();
-        match &self.results {
-            Some(Results::Copied(reply)) => Ok(reply.encode(self.function.layout()?, out)?),
-            Some(Results::Values(values)) => Ok(codec::encode(values, &types, out)?),
-            None => wasmtime::bail!("`{}` left no reply", self.function.name),
-        }
     }
 
     fn param_types(&self) -> Vec<Type> {
@@ -118,6 +109,15 @@ impl Exchange for Encoded<'_> {
     fn decode(&mut self, function: &Function, bytes: &[u8]) -> wasmtime::Result<()> {
         let types: Vec<Type> = function.signature.results().collect();
         self.answer(codec::decode(bytes, &types)?)
+    }
+
+    fn encode_results(&self, function: &Function, out: &mut Vec<u8>) -> wasmtime::Result<()> {
+        let types: Vec<Type> = function.signature.results().collect();
+        match &self.results {
+            Some(Results::Copied(reply)) => Ok(reply.encode(function.layout()?, out)?),
+            Some(Results::Values(values)) => Ok(codec::encode(values, &types, out)?),
+            None => wasmtime::bail!("`{}` left no reply", function.name),
+        }
     }
 
     fn results(&self, function: &Function) -> wasmtime::Result<Vec<Val>> {

@@ -28,7 +28,7 @@ use crate::call::{Call, ContextIndex, Failure, RefusalReason};
 use crate::component::{Component, ContextProblem, ContextSpec, InterfaceName};
 use crate::guest::attempts::Attempts;
 use crate::guest::bulkhead::{Bulkheads, CalleeLoad};
-use crate::guest::dispatch::DispatchTable;
+use crate::guest::dispatch::{DispatchTable, Function};
 use crate::guest::migrations::MigrationRecord;
 use crate::guest::places::Place as _;
 use crate::guest::transactions::Transactions;
@@ -45,6 +45,8 @@ pub struct Generation {
     pub(crate) blueprint: Blueprint,
     spec: ContextSpec,
     wiring: Wiring,
+    imported: Vec<Arc<Function>>,
+    since: Instant,
     /// Unique in this process; `Function::resolved` caches by it.
     id: u64,
     /// Every function in `exports`, by its name.
@@ -91,7 +93,7 @@ impl Generation {
     pub(crate) fn new(
         index: ContextIndex,
         number: u64,
-        Wired { spec, wiring, contexts, .. }: Wired,
+        Wired { spec, wiring, contexts, imported, .. }: Wired,
         blueprint: Blueprint,
         inherited: Inherited,
     ) -> Self {
@@ -114,6 +116,8 @@ impl Generation {
             blueprint,
             spec,
             wiring,
+            imported,
+            since: Instant::now(),
             id,
             by_name,
             pool: Arc::new(pool),
@@ -221,6 +225,16 @@ impl Generation {
     /// The contexts that it may call, some of them more than once.
     pub(crate) fn callees(&self) -> impl Iterator<Item = ContextIndex> + '_ {
         self.wiring.values().map(|provider| provider.callee)
+    }
+
+    /// The functions of other contexts that it imports.
+    pub(crate) fn imported(&self) -> &[Arc<Function>] {
+        &self.imported
+    }
+
+    /// When it was made.
+    pub(crate) fn serves_since(&self) -> Instant {
+        self.since
     }
 
     pub fn context(&self) -> &ContextName {

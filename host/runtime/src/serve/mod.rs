@@ -22,6 +22,7 @@ mod system;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests;
+mod traffic;
 
 pub use checkout::Checkout;
 pub use error::Error;
@@ -36,3 +37,4 @@ pub use registry::Registry;
 pub use route_status::{RouteStatus, VariantState, VariantStatus, at_rest};
 pub(crate) use stores::{misfit, open_file, unusable as unusable_store};
 pub use system::LinkedSystem;
+pub use traffic::{EdgeTraffic, MadeTraffic, PathTraffic};

@@ -22,6 +22,7 @@ use super::routes;
 use super::routing::{self, Routing};
 use super::serving_set::ServingSet;
 use super::stores::Stores;
+use super::traffic::{self, EdgeTraffic, PathTraffic};
 use crate::call::{Affinity, ContextIndex, Failure};
 use crate::component::{Artifact, Component, ContextProblem, ContextSpec, Loader};
 use crate::guest::attempts::Attempts;
@@ -321,6 +322,16 @@ impl Registry {
     /// When no such edge is in this process, or nothing is pretended on it that could end.
     pub fn pretend(&self, order: &Order, seed: impl FnOnce() -> u64) -> Result<Vec<PretenceStatus>, PretendRejected> {
         pretences::order(&self.0.publisher, order, seed)
+    }
+
+    /// How often each context of this host has called each function that it imports, and with how many bytes.
+    pub fn traffic(&self) -> Vec<EdgeTraffic> {
+        traffic::edges(&self.0.publisher.serving())
+    }
+
+    /// What the recorded calls and requests of each context have led to.
+    pub fn paths(&self) -> Vec<PathTraffic> {
+        traffic::paths(&self.0.publisher.serving())
     }
 
     /// What is pretended now, by caller and callee.
