@@ -42,6 +42,10 @@ pub const REMOTE_DRAIN_MS: u64 = super::HTTP_DRAIN_MS;
 pub const REMOTE_REASON_BYTES_MAX: usize = 2 << 10;
 /// How often a call is sent again that the other host has certainly not performed.
 pub const REMOTE_RESENDS: u32 = 2;
+/// Requests by which the way to another host is measured: an odd number, so that one of them is the median.
+pub const REMOTE_ROUND_TRIPS: usize = 21;
+/// How long that may take, with a connection that is still to be made.
+pub const REMOTE_ROUND_TRIPS_MS: u64 = 5_000;
 /// Log lines a second about refused calls and connections, one host's others together; the log says how many it lacks.
 pub const REMOTE_REFUSED_LINES_PER_S: u32 = 20;
 /// How often the certificate of the other side of a connection is verified again: its end may have passed.

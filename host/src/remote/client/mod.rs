@@ -41,6 +41,8 @@ pub struct ClientConfig {
 /// The connections of this host to all others. They end when it is dropped.
 pub struct Client {
     links: HashMap<ContextName, Arc<Link>>,
+    /// Also to hosts on which no context lives.
+    hosts: Vec<Arc<Link>>,
     keepers: Vec<AbortHandle>,
 }
 
@@ -56,7 +58,7 @@ impl Client {
     /// # Errors
     /// When the address of a host is none.
     pub fn start(config: ClientConfig, credentials: &Credentials, metrics: &Metrics) -> Result<Self, Error> {
-        let mut links = HashMap::new();
+        let (mut links, mut hosts) = (HashMap::new(), Vec::new());
         let mut keepers = Vec::new();
         for peer in config.peers {
             let unfit = || Error::Address { host: peer.name.clone(), address: peer.address.clone() };
@@ -75,9 +77,33 @@ impl Client {
                 state: link::State::default(),
             });
             keepers.push(tokio::spawn(link::keep(link.clone())).abort_handle());
+            hosts.push(link.clone());
             links.extend(peer.contexts.into_iter().map(|context| (context, link.clone())));
         }
-        Ok(Self { links, keepers })
+        Ok(Self { links, hosts, keepers })
+    }
+
+    /// How long a request that asks for nothing takes to this host and back, over a connection that is there: the
+    /// median of some.
+    ///
+    /// # Errors
+    /// Why the host cannot be called.
+    pub async fn round_trip(&self, host: &str) -> Result<Duration, String> {
+        let link = self.hosts.iter().find(|link| link.peer == *host);
+        let link = link.ok_or_else(|| format!("the manifest has no other host `{host}`"))?;
+        let asking = async {
+            let line = link.line().await.map_err(|reason| reason.to_string())?;
+            let mut times = Vec::new();
+            for _ in 0..limits::REMOTE_ROUND_TRIPS {
+                let started = Instant::now();
+                link::greet(link, &line).await.map_err(|(why, _)| why)?;
+                times.push(started.elapsed());
+            }
+            times.sort_unstable();
+            times.get(times.len() / 2).copied().ok_or_else(|| "nothing was asked".to_owned())
+        };
+        let in_time = tokio::time::timeout(Duration::from_millis(limits::REMOTE_ROUND_TRIPS_MS), asking).await;
+        in_time.unwrap_or_else(|_| Err("it does not answer in time".to_owned()))
     }
 
     /// Waits until the host of the context can be called.
