@@ -13,12 +13,13 @@ use serde::de::DeserializeOwned;
 
 use super::protocol::{
     AuditRequest, BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage,
-    EventsRequest, PretendRequest, ReconcileRequest, RecordRequest, RecordedScenario, RecordingStarted, RouteRequest,
-    SagasRequest, SeedEvent, TransactionsRequest, VerifyEvent,
+    EventsRequest, ForecastRequest, PretendRequest, ReconcileRequest, RecordRequest, RecordedScenario,
+    RecordingStarted, RouteRequest, SagasRequest, SeedEvent, TransactionsRequest, VerifyEvent,
 };
 use super::status::ContextStatus;
 use crate::audit::AuditLine;
 use crate::delivery::SubscriptionStatus;
+use crate::forecast::Forecast;
 use crate::seed::{Progress, SeedRequest};
 use crate::transactions::Overview;
 use crate::verify::{self, VerifyRequest};
@@ -107,6 +108,11 @@ impl Client {
     /// Pretends, or ends it; what is pretended on the edges that are meant, now or until now.
     pub fn pretend(self, request: &PretendRequest) -> Result<Vec<PretenceStatus>, Error> {
         self.ask("POST", "/pretend", Some(request), 2 * limits::ADMIN_REQUEST_MS)
+    }
+
+    /// What it would cost to move a context to another host.
+    pub fn forecast(self, request: &ForecastRequest) -> Result<Forecast, Error> {
+        self.ask("POST", "/forecast", Some(request), limits::ADMIN_REQUEST_MS)
     }
 
     pub fn subscriptions(self) -> Result<Vec<SubscriptionStatus>, Error> {

@@ -3,7 +3,7 @@
 //! `audit` talk to it in HTTP and JSON.
 //!
 //! `GET /contexts`, `POST /call`, `POST /deploy`, `POST /rollback`, `GET /history`, `GET /routes`, `POST /route`,
-//! `POST /record`, `POST /compare`, `GET /pretend`, `POST /pretend`, `POST /seed`, `POST /backup`, `POST /verify`,
+//! `POST /record`, `POST /compare`, `GET /pretend`, `POST /pretend`, `POST /forecast`, `POST /seed`, `POST /backup`, `POST /verify`,
 //! `GET /events`, `POST /events`, `POST /sagas`, `GET /transactions`, `POST /transactions`, `POST /reconcile`, `POST /audit`.
 //! Invariant: only users who may write to the data folder can connect. Every request and every response is bounded.
 //! Not here: HTTP for everybody else (`http`).
@@ -23,8 +23,8 @@ mod status;
 
 pub use protocol::{
     AuditRequest, BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage,
-    EventsRequest, PretendRequest, ReconcileRequest, RecordRequest, RecordedScenario, RecordingStarted, RouteRequest,
-    SagasRequest, ScenarioHead, SeedEvent, TransactionsRequest, VerifyEvent,
+    EventsRequest, ForecastRequest, PretendRequest, ReconcileRequest, RecordRequest, RecordedScenario,
+    RecordingStarted, RouteRequest, SagasRequest, ScenarioHead, SeedEvent, TransactionsRequest, VerifyEvent,
 };
 pub use requests::State;
 pub use server::{Error, Server};

@@ -114,6 +114,15 @@ pub struct PretendRequest {
     pub order: String,
 }
 
+/// `POST /forecast`; the response is a `forecast::Forecast`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForecastRequest {
+    /// The context that would move to another host.
+    pub context: String,
+    pub way: crate::forecast::Way,
+}
+
 /// `POST /backup`; the response is the folder of the backup and its list.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

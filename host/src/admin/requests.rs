@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -17,15 +17,17 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::protocol::{
     AuditRequest, BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage,
-    EventsRequest, PretendRequest, ReconcileRequest, RecordRequest, RouteRequest, SagasRequest, SeedEvent,
-    TransactionsRequest, VerifyEvent,
+    EventsRequest, ForecastRequest, PretendRequest, ReconcileRequest, RecordRequest, RouteRequest, SagasRequest,
+    SeedEvent, TransactionsRequest, VerifyEvent,
 };
 use super::{events, pretend, reconcile, record, sagas, status};
 use crate::audit;
 use crate::delivery::Operator;
 use crate::deploy::{self, Deployer};
 use crate::folder::Folder;
+use crate::forecast::{self, Forecast, Snapshot};
 use crate::reconcile::{Reconciler, RunningContexts};
+use crate::refused::Refused;
 use crate::sagas::SagaOperator;
 use crate::schedule::Board;
 use crate::seed::{SeedRequest, Seeds};
@@ -43,6 +45,8 @@ pub struct State {
     pub seeds: Arc<Seeds>,
     pub folder: Arc<Folder>,
     pub schedules: Arc<Board>,
+    /// When the host started.
+    started: Instant,
     /// One seeding at a time: two would overwrite each other's list of loaded seeds.
     seeding: Arc<Semaphore>,
     /// One verification at a time: each keeps the write-ahead logs of all files from being cut.
@@ -68,6 +72,7 @@ impl State {
             seeds: Arc::new(seeds),
             folder,
             schedules,
+            started: Instant::now(),
             seeding: one(),
             verifying: one(),
         }
@@ -103,6 +108,11 @@ async fn dispatch(request: Request<Incoming>, state: State, user: Option<u32>) -
             let request: PretendRequest = body(request).await?;
             let who = user.map_or_else(|| "unknown".to_owned(), audit::user);
             blocking(move || pretend::respond(&state.registry, state.operator.audit_log(), &who, &request)).await
+        }
+        (&Method::POST, "/forecast") => {
+            let request: ForecastRequest = body(request).await?;
+            // Looks at the sizes of files.
+            blocking(move || forecast(&state, &request)).await
         }
         (&Method::POST, "/backup") => take_backup(body(request).await?, state).await,
         (&Method::GET, "/events") => blocking(move || Ok(state.operator.statuses())).await,
@@ -220,6 +230,19 @@ async fn blocking<T: Serialize>(work: impl FnOnce() -> Result<T, ErrorMessage> +
         Err(error) => json(StatusCode::CONFLICT, &error),
     };
     tokio::task::spawn_blocking(respond).await.unwrap_or_else(|error| internal(&error))
+}
+
+fn forecast(state: &State, request: &ForecastRequest) -> Result<Forecast, ErrorMessage> {
+    let ForecastRequest { context, way } = request;
+    if !state.registry.generations().iter().any(|generation| generation.context().as_str() == context) {
+        if let Some(host) = state.registry.lives_elsewhere(context) {
+            return Err(Refused::elsewhere(context, &host).into());
+        }
+        let remedy = "`seam contexts` lists the contexts";
+        return Err(Refused::new(format!("there is no context `{context}`"), remedy).into());
+    }
+    let snapshot = Snapshot::of(&state.registry, state.started.elapsed().as_secs_f64());
+    Ok(forecast::forecast(&snapshot, context, *way))
 }
 
 fn compare(request: &CompareRequest, state: &State) -> Response<Body> {

@@ -7,6 +7,7 @@ mod bounds;
 mod bulkheads;
 mod contexts;
 mod engines;
+mod forecasting;
 mod fuzzing;
 mod guests;
 mod linking;

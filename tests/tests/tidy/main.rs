@@ -29,7 +29,7 @@ const FLOORS: &[Floors] = &[
             &["dev"],
             &["app"],
             &["admin", "check"],
-            &["harness", "reconcile"],
+            &["forecast", "harness", "reconcile"],
             &["seed", "delivery", "sagas", "schedule", "timers", "transactions", "verify"],
             &["invoke", "stopped"],
             &["http", "backup", "build", "deploy", "remote", "watch", "logging", "scaffold"],
