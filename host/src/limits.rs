@@ -450,8 +450,8 @@ pub const MOMENT_TURN_MS: u64 = 12_000;
 
 /// What travels beside the arguments of a call, and beside its results: the fields of HTTP/2, TLS and TCP.
 pub const FORECAST_HEAD_BYTES: f64 = 300.0;
-/// Calls of one interface in one page, above which it is too chatty for two hosts: each waits for the one before, and at
-/// 1 ms each, four of them double the time of a usual page.
+/// Calls of one interface in one page, above which it is too chatty for two hosts: each waits for the one before, and
+/// at 1 ms each, four of them double the time of a usual page.
 pub const FORECAST_CALLS_PER_PAGE_MAX: f64 = 3.0;
 /// Bytes of one call, above which an interface is too chatty: at 100 MB/s they take as long as the way of a small call.
 pub const FORECAST_CALL_BYTES_MAX: f64 = 64.0 * 1024.0;

@@ -3,8 +3,9 @@
 //! `audit` talk to it in HTTP and JSON.
 //!
 //! `GET /contexts`, `POST /call`, `POST /deploy`, `POST /rollback`, `GET /history`, `GET /routes`, `POST /route`,
-//! `POST /record`, `POST /compare`, `GET /pretend`, `POST /pretend`, `POST /forecast`, `POST /seed`, `POST /backup`, `POST /verify`,
-//! `GET /events`, `POST /events`, `POST /sagas`, `GET /transactions`, `POST /transactions`, `POST /reconcile`, `POST /audit`.
+//! `POST /record`, `POST /compare`, `GET /pretend`, `POST /pretend`, `POST /forecast`, `POST /seed`, `POST /backup`,
+//! `POST /verify`, `GET /events`, `POST /events`, `POST /sagas`, `GET /transactions`, `POST /transactions`,
+//! `POST /reconcile`, `POST /audit`.
 //! Invariant: only users who may write to the data folder can connect. Every request and every response is bounded.
 //! Not here: HTTP for everybody else (`http`).
 //!

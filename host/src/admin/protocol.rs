@@ -106,7 +106,8 @@ pub struct CompareRequest {
     pub context: String,
 }
 
-/// `POST /pretend`; the response is the `pretend::PretenceStatus` of each edge that is meant. `GET /pretend` returns all.
+/// `POST /pretend`; the response is the `pretend::PretenceStatus` of each edge that is meant. `GET /pretend` returns
+/// all.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PretendRequest {

@@ -11,8 +11,8 @@ use crate::admin::client::Client;
 
 #[derive(Debug, Args)]
 pub struct Options {
-    /// `'CALLER->CALLEE'` in quotes, where `*` is every context, and what to pretend; `off` ends it; by default, what is
-    /// pretended now is shown
+    /// `'CALLER->CALLEE'` in quotes, where `*` is every context, and what to pretend; `off` ends it; by default, what
+    /// is pretended now is shown
     #[arg(value_name = "ORDER")]
     order: Vec<String>,
     #[arg(long, value_enum, default_value_t)]
