@@ -147,7 +147,8 @@ fn the_page_moves_two_contexts_with_their_files_and_each_of_its_commands_works()
     ensure!(asked, "the shop showed records of the other host");
     let said = |start: &str| seen.iter().find(|(line, _)| line.starts_with(start)).map(|(_, said)| said.as_str());
     let pretended = seen.iter().find(|(line, _)| line == "seam pretend").context("what is pretended")?;
-    let calls = pretended.1.lines().find(|line| line.starts_with("storefront->catalog  latency=5ms jitter=2ms"));
+    let is_edge = |line: &&str| line.starts_with("storefront->catalog ") && line.contains(" latency=5ms jitter=2ms ");
+    let calls = pretended.1.lines().find(is_edge);
     ensure!(calls.is_some(), "{}", pretended.1);
     let contexts = said("seam contexts").context("the contexts")?;
     let at = contexts.lines().filter(|line| line.contains(" at records ")).filter_map(|line| line.split(' ').next());
