@@ -20,6 +20,7 @@ pub mod deploy;
 pub mod dev;
 pub mod fit;
 pub mod folder;
+pub mod forecast;
 pub mod harness;
 pub mod homes;
 pub mod http;

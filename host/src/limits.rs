@@ -447,3 +447,15 @@ pub const RECONCILE_ANSWER_CHARS_MAX: usize = 500;
 /// How long a backup or a verification waits until none is open; one may hold its files for ten seconds. After that it
 /// tries all the same, and one of the two gets an error.
 pub const MOMENT_TURN_MS: u64 = 12_000;
+
+// Forecasts of a move
+
+/// What travels beside the arguments of a call, and beside its results: the fields of HTTP/2, TLS and TCP.
+pub const FORECAST_HEAD_BYTES: f64 = 300.0;
+/// Calls of one interface in one page, above which it is too chatty for two hosts: each waits for the one before, and
+/// at 1 ms each, four of them double the time of a usual page.
+pub const FORECAST_CALLS_PER_PAGE_MAX: f64 = 3.0;
+/// Bytes of one call, above which an interface is too chatty: at 100 MB/s they take as long as the way of a small call.
+pub const FORECAST_CALL_BYTES_MAX: f64 = 64.0 * 1024.0;
+/// Recorded requests below which a page's forecast says on how few it rests.
+pub const FORECAST_SAMPLES_MIN: u64 = 20;

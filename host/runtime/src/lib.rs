@@ -1,6 +1,6 @@
 //! Contexts at run time: components, their versions, their instances, and which of them answers a call.
 //!
-//! Floors, each importing only those after it: `alone -> serve -> route -> remote, run -> link -> abi_copy,
+//! Floors, each importing only those after it: `alone -> serve -> pretend, route -> remote, run -> link -> abi_copy,
 //! component -> guest -> call, codec, json, settings -> buffered_http, did_you_mean -> limits`. Drivers use
 //! `serve::Registry`. One call must go up: a guest calls another context. It goes through the trait
 //! `guest::dispatch::Dispatch`.
@@ -18,6 +18,7 @@ pub mod interface_name;
 pub mod json;
 pub mod limits;
 pub mod link;
+pub mod pretend;
 pub mod remote;
 pub mod route;
 pub mod run;

@@ -238,3 +238,22 @@ pub const TRANSACTIONS_KEPT: usize = 100;
 /// Before a call is sent again that came to a host from which its context has just moved: the new host may still be
 /// taking it over.
 pub const MOVED_PAUSE_MS: u64 = 5;
+
+// Pretended hosts
+
+/// The latency of a pretended call. A longer one is no latency: it is loss.
+pub const PRETENDED_LATENCY_MS_MAX: u64 = 60_000;
+/// How long a caller waits in vain for a host that says nothing: a PING a second, each to be answered within two.
+pub const PRETENDED_SILENCE_MS: u64 = 3_000;
+/// How often a call that waits on its thread looks whether its client has gone away.
+pub const PRETENDED_LOOK_MS: u64 = 20;
+
+// Counts of calls between contexts
+
+/// One call in so many is encoded to count its bytes: that costs about as much as the call itself, so a hundredth more.
+pub const TRAFFIC_SAMPLE_CALLS: u64 = 64;
+/// Kinds of pages and functions of which the recorder counts what they lead to. A context has some dozens; a client can
+/// make up more.
+pub const RECORD_PATHS_MAX: usize = 256;
+/// The first segment of a page's path in its name; the rest is cut off.
+pub const RECORD_PATH_CHARS_MAX: usize = 40;

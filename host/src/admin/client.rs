@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use seam_runtime::pretend::PretenceStatus;
 use seam_runtime::route::Comparison;
 use seam_runtime::serve::RouteStatus;
 use serde::Serialize;
@@ -12,12 +13,14 @@ use serde::de::DeserializeOwned;
 
 use super::protocol::{
     AuditRequest, BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage,
-    EventsRequest, ReconcileRequest, RecordRequest, RecordedScenario, RecordingStarted, RelocateEvent, RelocateRequest,
-    RouteRequest, SagasRequest, SeedEvent, TransactionsRequest, VerifyEvent,
+    EventsRequest, ForecastRequest, PretendRequest, ReconcileRequest, RecordRequest, RecordedScenario,
+    RecordingStarted, RelocateEvent, RelocateRequest, RouteRequest, SagasRequest, SeedEvent, TransactionsRequest,
+    VerifyEvent,
 };
 use super::status::ContextStatus;
 use crate::audit::AuditLine;
 use crate::delivery::SubscriptionStatus;
+use crate::forecast::Forecast;
 use crate::seed::{Progress, SeedRequest};
 use crate::transactions::Overview;
 use crate::verify::{self, VerifyRequest};
@@ -97,6 +100,20 @@ impl Client {
 
     pub fn compare(self, request: &CompareRequest) -> Result<Comparison, Error> {
         self.ask("POST", "/compare", Some(request), limits::ADMIN_REQUEST_MS)
+    }
+
+    pub fn pretences(self) -> Result<Vec<PretenceStatus>, Error> {
+        self.ask("GET", "/pretend", None::<&()>, limits::ADMIN_REQUEST_MS)
+    }
+
+    /// Pretends, or ends it; what is pretended on the edges that are meant, now or until now.
+    pub fn pretend(self, request: &PretendRequest) -> Result<Vec<PretenceStatus>, Error> {
+        self.ask("POST", "/pretend", Some(request), 2 * limits::ADMIN_REQUEST_MS)
+    }
+
+    /// What it would cost to move a context to another host.
+    pub fn forecast(self, request: &ForecastRequest) -> Result<Forecast, Error> {
+        self.ask("POST", "/forecast", Some(request), limits::ADMIN_REQUEST_MS)
     }
 
     pub fn subscriptions(self) -> Result<Vec<SubscriptionStatus>, Error> {

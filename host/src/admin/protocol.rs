@@ -106,6 +106,24 @@ pub struct CompareRequest {
     pub context: String,
 }
 
+/// `POST /pretend`; the response is the `pretend::PretenceStatus` of each edge that is meant. `GET /pretend` returns
+/// all.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PretendRequest {
+    /// As on the command line: `orders->finance latency=5ms loss=1%`, or `off`.
+    pub order: String,
+}
+
+/// `POST /forecast`; the response is a `forecast::Forecast`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForecastRequest {
+    /// The context that would move to another host.
+    pub context: String,
+    pub way: crate::forecast::Way,
+}
+
 /// `POST /backup`; the response is the folder of the backup and its list.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -17,15 +17,17 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::protocol::{
     AuditRequest, BackupRequest, ByTime, CallRequest, CallResult, CompareRequest, DeployEvent, ErrorMessage,
-    EventsRequest, ReconcileRequest, RecordRequest, RelocateRequest, RouteRequest, SagasRequest, SeedEvent,
-    TransactionsRequest, VerifyEvent,
+    EventsRequest, ForecastRequest, PretendRequest, ReconcileRequest, RecordRequest, RelocateRequest, RouteRequest,
+    SagasRequest, SeedEvent, TransactionsRequest, VerifyEvent,
 };
-use super::{events, reconcile, record, relocate, sagas, status};
+use super::{events, pretend, reconcile, record, relocate, sagas, status};
 use crate::audit;
 use crate::delivery::Operator;
 use crate::deploy::{self, Deployer};
 use crate::folder::Folder;
+use crate::forecast::{self, Forecast, Snapshot};
 use crate::reconcile::{Reconciler, RunningContexts};
+use crate::refused::Refused;
 use crate::relocate::Relocator;
 use crate::sagas::SagaOperator;
 use crate::schedule::Board;
@@ -46,6 +48,8 @@ pub struct State {
     pub schedules: Arc<Board>,
     /// `None` when all contexts live in one process.
     pub relocator: Option<Arc<Relocator>>,
+    /// When the host started.
+    started: Instant,
     /// One seeding at a time: two would overwrite each other's list of loaded seeds.
     seeding: Arc<Semaphore>,
     /// One verification at a time: each keeps the write-ahead logs of all files from being cut.
@@ -73,6 +77,7 @@ impl State {
             folder,
             schedules,
             relocator: relocator.map(Arc::new),
+            started: Instant::now(),
             seeding: one(),
             verifying: one(),
         }
@@ -103,6 +108,17 @@ async fn dispatch(request: Request<Incoming>, state: State, user: Option<u32>) -
         (&Method::POST, "/route") => route(body(request).await?, state).await,
         (&Method::POST, "/record") => record(body(request).await?, state).await,
         (&Method::POST, "/compare") => compare(&body(request).await?, &state),
+        (&Method::GET, "/pretend") => json(StatusCode::OK, &state.registry.pretences()),
+        (&Method::POST, "/pretend") => {
+            let request: PretendRequest = body(request).await?;
+            let who = user.map_or_else(|| "unknown".to_owned(), audit::user);
+            blocking(move || pretend::respond(&state.registry, state.operator.audit_log(), &who, &request)).await
+        }
+        (&Method::POST, "/forecast") => {
+            let request: ForecastRequest = body(request).await?;
+            // Looks at the sizes of files.
+            blocking(move || forecast(&state, &request)).await
+        }
         (&Method::POST, "/backup") => take_backup(body(request).await?, state).await,
         (&Method::GET, "/events") => blocking(move || Ok(state.operator.statuses())).await,
         (&Method::POST, "/events") => {
@@ -225,6 +241,19 @@ async fn blocking<T: Serialize>(work: impl FnOnce() -> Result<T, ErrorMessage> +
         Err(error) => json(StatusCode::CONFLICT, &error),
     };
     tokio::task::spawn_blocking(respond).await.unwrap_or_else(|error| internal(&error))
+}
+
+fn forecast(state: &State, request: &ForecastRequest) -> Result<Forecast, ErrorMessage> {
+    let ForecastRequest { context, way } = request;
+    if !state.registry.generations().iter().any(|generation| generation.context().as_str() == context) {
+        if let Some(host) = state.registry.lives_elsewhere(context) {
+            return Err(Refused::elsewhere(context, &host).into());
+        }
+        let remedy = "`seam contexts` lists the contexts";
+        return Err(Refused::new(format!("there is no context `{context}`"), remedy).into());
+    }
+    let snapshot = Snapshot::of(&state.registry, state.started.elapsed().as_secs_f64());
+    Ok(forecast::forecast(&snapshot, context, *way))
 }
 
 fn compare(request: &CompareRequest, state: &State) -> Response<Body> {

@@ -59,6 +59,9 @@ pub struct ContextStatus {
     /// Half of the calls took less, and 99 of 100; 0 without calls.
     pub p50_us: f64,
     pub p99_us: f64,
+    /// What is pretended of its calls to others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pretended: Vec<String>,
     /// What the operator should know about the version that serves; `None` if all is well.
     #[serde(default)]
     pub notice: Option<String>,
@@ -86,6 +89,7 @@ pub fn statuses(registry: &Registry, deployer: &Deployer) -> Vec<ContextStatus> 
     };
     let (probation, draining) = (registry.on_probation(), registry.draining());
     let generations = registry.all_generations();
+    let pretences = registry.pretences();
     let callee = |load: CalleeLoad| {
         let CalleeLoad { callee, inside, waiting, refused } = load;
         let callee = generations.get(usize::from(callee))?.context().to_string();
@@ -126,6 +130,11 @@ pub fn statuses(registry: &Registry, deployer: &Deployer) -> Vec<ContextStatus> 
             errors: generation.metrics.errors(),
             p50_us: generation.metrics.quantile_us(0.5),
             p99_us: generation.metrics.quantile_us(0.99),
+            pretended: pretences
+                .iter()
+                .filter(|pretence| pretence.caller == generation.context().as_str())
+                .map(|pretence| format!("{}->{} {}", pretence.caller, pretence.callee, pretence.terms))
+                .collect(),
             notice: notices.remove(generation.context()),
         }
     };

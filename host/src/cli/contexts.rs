@@ -31,6 +31,11 @@ pub fn run(manifests: &[Manifest], format: Format) -> Result<(), CommandError> {
                 out::warning(why);
             }
             contexts.iter().flat_map(crowded).for_each(|crowded| out::warning(&crowded));
+            for pretended in contexts.iter().flat_map(|context| &context.pretended) {
+                out::warning(&format!(
+                    "calls are pretended to cross hosts: {pretended}\nhint: end it: `seam pretend off`"
+                ));
+            }
             for context in &contexts {
                 if let Some(notice) = &context.notice {
                     out::warning(&format!("`{}`: {notice}", context.context));
@@ -131,6 +136,7 @@ mod tests {
             errors: 3,
             p50_us: 310.4,
             p99_us: 2_400.0,
+            pretended: Vec::new(),
             notice: None,
         }
     }

@@ -25,6 +25,7 @@ mod local;
 mod logs;
 mod new;
 mod out;
+mod pretend;
 mod reconcile;
 mod record;
 mod relocate;
@@ -204,6 +205,17 @@ Examples:
   seam route engine shadow=python             call it as well; compare its results and never show them
   seam route engine rust=1 shadow=none        one variant for all calls")]
     Route(route::Options),
+    /// Pretend that calls within the running host cross hosts: latency, loss, duplicates, and the codec
+    #[command(after_help = "\
+Without an order, it shows what is pretended. It ends with `off`, and when the host ends. Put the edge in quotes.
+
+Examples:
+  seam pretend 'orders->finance' latency=5ms jitter=2ms loss=1% duplicates=0.1%
+  seam pretend '*->finance' latency=0ms      nothing but the codec
+  seam pretend 'orders->*' loss=100%         every host but this one is gone
+  seam pretend 'orders->finance' off
+  seam pretend off")]
+    Pretend(pretend::Options),
     /// Take the file that lies in place of a context's store, whatever the host remembers of it, while no host runs
     Accept {
         /// The context
@@ -391,6 +403,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         }
         Command::Logs(options) => logs::run(&global.load_host_of(options.context.as_deref())?, &options),
         Command::Route(options) => route::run(global, &options),
+        Command::Pretend(options) => pretend::run(global, &options),
         Command::Events(options) => events::run(global, options),
         Command::Transactions(options) => transactions::run(global, options),
         Command::Sagas(options) => sagas::run(global, options),

@@ -6,6 +6,7 @@ use wasmtime::component::types::Type;
 
 use super::functions::{self, Function, Functions};
 use super::pattern::{self, Pattern};
+use super::pretended::PretendedEdges;
 use super::scenario::{Action, At, Expect, FailureKind, Given, Reply, Request, Rows, Scenario, Step, Stub};
 use crate::manifest::{Place, Problem};
 
@@ -15,6 +16,7 @@ pub struct TypedScenario {
     pub scenario: Scenario,
     pub calls: Vec<Call>,
     pub stubs: Vec<TypedStub>,
+    pub pretended: Vec<PretendedEdges>,
     pub steps: Vec<TypedStep>,
     /// All expected calls to other contexts.
     pub asked: Option<Vec<ExpectedCall>>,
@@ -109,7 +111,7 @@ impl<'k> Checker<'k> {
     /// `None` when the scenario has problems, which are in `problems` then.
     pub fn scenario(&mut self, scenario: &Scenario) -> Option<TypedScenario> {
         let before = self.problems.len();
-        let Given { sql, calls, stubs, .. } = &scenario.given;
+        let Given { sql, calls, stubs, pretended, .. } = &scenario.given;
         if let (Some(first), false) = (sql.first(), self.functions.store) {
             self.report(first.place, "the context has no store", "remove `given.sql`");
         }
@@ -118,12 +120,14 @@ impl<'k> Checker<'k> {
         }
         let calls = calls.iter().filter_map(|text| self.call(text)).collect();
         let stubs = stubs.iter().filter_map(|stub| self.stub(stub)).collect();
+        let pretended = pretended.iter().filter_map(|text| self.pretended(text)).collect();
         let steps = scenario.when.iter().filter_map(|step| self.step(step)).collect();
         let (asked, published) = (self.expected(&scenario.then.asked), self.expected(&scenario.then.published));
         (self.problems.len() == before).then(|| TypedScenario {
             scenario: scenario.clone(),
             calls,
             stubs,
+            pretended,
             steps,
             asked,
             published,
@@ -276,6 +280,11 @@ impl<'k> Checker<'k> {
             }
         };
         Some(TypedStub { place: stub.place, import, with, reply, after: stub.after, times: stub.times })
+    }
+
+    fn pretended(&mut self, text: &At<String>) -> Option<PretendedEdges> {
+        let read = PretendedEdges::read(text, &self.functions.callees);
+        read.map_err(|(at, message, remedy)| self.report(within(text, at), message, remedy)).ok()
     }
 
     fn step(&mut self, step: &Step) -> Option<TypedStep> {

@@ -6,6 +6,8 @@ use seam_runtime::component::{
 use seam_runtime::did_you_mean;
 use wasmtime::component::types::{ComponentFunc, Type};
 
+use super::pretended::Callees;
+
 #[derive(Clone)]
 pub struct Function {
     pub interface: InterfaceName,
@@ -50,6 +52,8 @@ pub struct Functions {
     pub store: bool,
     /// What a step of a saga answers, if it has any.
     pub saga_outcome: Option<Type>,
+    /// Known where the context is tested.
+    pub callees: Callees,
 }
 
 impl Functions {
@@ -77,6 +81,7 @@ impl Functions {
             exports: functions(&component.exports),
             imports: functions(&component.imports),
             buffered_http: component.exports.iter().any(|export| export.name.path == HTTP_HANDLER),
+            callees: Callees::default(),
             store: component.imports.iter().any(|import| import.name.path == "seam:host/store"),
         }
     }

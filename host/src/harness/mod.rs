@@ -14,6 +14,7 @@ pub mod functions;
 pub mod junit;
 pub mod passed;
 pub mod pattern;
+pub mod pretended;
 mod problems;
 pub mod recorded;
 pub mod report;
@@ -34,6 +35,7 @@ pub use test_context::{CallOutcome, FixtureBuilder, TestContext};
 use self::check::Checker;
 use self::functions::Functions;
 use self::passed::PassedFiles;
+use self::pretended::Callees;
 use self::report::{FailedCheck, ScenarioReport, SuiteReport, TestReport};
 use self::rules::Rules;
 use self::run::{Finding, InstanceState, Runner};
@@ -198,7 +200,9 @@ impl Harness {
     fn subject(&self, name: &str, component: Option<&Component>) -> Result<Subject, Error> {
         self.chosen(&[name.to_owned()])?;
         let fixture = Fixture::new(&self.linked, name, component)?;
-        let functions = Functions::of(&fixture.spec().component);
+        let mut functions = Functions::of(&fixture.spec().component);
+        let context = fixture.spec().settings.name.to_string();
+        functions.callees = Callees { context, of: fixture.callees().collect() };
         let (mut imported, mut exported) = (Rules::default(), Rules::default());
         let mut contract_texts = String::new();
         for contract in &self.contracts {

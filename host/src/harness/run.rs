@@ -75,6 +75,7 @@ impl Runner<'_> {
             config: &config,
             file: given.file.as_deref(),
             stubs: &typed.stubs,
+            pretended: &typed.pretended,
         };
         let mut run = match ScenarioRun::start(self.fixture, self.functions, self.imported, &setup, before) {
             Ok(run) => run,

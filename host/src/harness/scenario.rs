@@ -56,6 +56,8 @@ pub struct Given {
     /// Calls of the context's own functions, which must not fail.
     pub calls: Vec<At<String>>,
     pub stubs: Vec<Stub>,
+    /// What is pretended of its calls: `orders->finance latency=5ms loss=1%`.
+    pub pretended: Vec<At<String>>,
 }
 
 /// How a function of another context behaves.

@@ -18,6 +18,7 @@ use wasmtime::component::Val;
 use super::check::{Call, StepCall, TypedStub};
 use super::functions::{Function, Functions};
 use super::pattern::{Bindings, Pattern};
+use super::pretended::{PretendedCalls, PretendedEdges};
 use super::rules::Rules;
 use super::saga_step;
 use super::scenario::{Cell, FailureKind};
@@ -33,6 +34,7 @@ pub struct RunSetup<'a> {
     /// The context gets a copy of this file.
     pub file: Option<&'a std::path::Path>,
     pub stubs: &'a [TypedStub],
+    pub pretended: &'a [PretendedEdges],
 }
 
 pub struct ScenarioRun {
@@ -75,7 +77,8 @@ impl ScenarioRun {
         if let Some(file) = setup.file {
             private::copy(file, &folder.path().join(fixture.file_name()))?;
         }
-        let stubs = Arc::new(Stubs::new(functions.clone(), rules.clone(), world.clone()));
+        let pretended = PretendedCalls::new(setup.pretended, &functions.callees, setup.random);
+        let stubs = Arc::new(Stubs::new(functions.clone(), rules.clone(), world.clone(), pretended));
         stubs.set(setup.stubs);
         let start =
             Setup { config: setup.config, databases: folder.path(), world: world.clone(), neighbours: stubs.clone() };

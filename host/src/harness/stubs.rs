@@ -10,11 +10,14 @@ use seam_runtime::call::{Call, Failure};
 use seam_runtime::component::InterfaceName;
 use seam_runtime::guest::dispatch::{Dispatch, DispatchTable, Exchange, Function};
 use seam_runtime::guest::wasi::Fixed;
+use seam_runtime::pretend::{Fate, Lost};
+use seam_store::ids::ContextName;
 use wasmtime::component::Val;
 
 use super::check::{TypedReply, TypedStub};
 use super::functions::{Functions, shown};
 use super::pattern::Bindings;
+use super::pretended::{self, PretendedCalls};
 use super::rules::Rules;
 use super::scenario::FailureKind;
 use crate::limits;
@@ -72,6 +75,7 @@ pub struct Stubs {
     rules: Rules,
     /// The clocks of the context.
     world: Arc<Fixed>,
+    pretended: PretendedCalls,
     state: Mutex<State>,
 }
 
@@ -89,8 +93,8 @@ struct State {
 }
 
 impl Stubs {
-    pub fn new(functions: Functions, rules: Rules, world: Arc<Fixed>) -> Self {
-        Self { functions, rules, world, state: Mutex::default() }
+    pub fn new(functions: Functions, rules: Rules, world: Arc<Fixed>, pretended: PretendedCalls) -> Self {
+        Self { functions, rules, world, pretended, state: Mutex::default() }
     }
 
     /// Replaces all stubs and forgets all calls.
@@ -193,6 +197,59 @@ impl Stubs {
     }
 }
 
+impl Stubs {
+    /// The stub's answer to one call.
+    fn answer(&self, function: &Function, exchange: &dyn Exchange) -> Result<Vec<Val>, Failure> {
+        let context = function.interface.package().rsplit(':').next().unwrap_or_default().to_owned();
+        let params = exchange.params(function).map_err(|error| broken(function, &error))?;
+        let (after, answer) = self.reply(function, params);
+        match answer {
+            _ if !self.pass(after) => Err(Failure::TimedOut { context }),
+            Ok(answer) => Ok(answer.into_iter().collect()),
+            Err(no_reply) => Err(no_reply.failure(context)),
+        }
+    }
+
+    /// A call that is pretended to cross hosts.
+    fn across(
+        &self,
+        (callee, fate): (&ContextName, Fate),
+        function: &Function,
+        exchange: &mut dyn Exchange,
+    ) -> Result<(), Failure> {
+        pretended::sent(callee, function, exchange)?;
+        let timed_out = || Failure::TimedOut { context: callee.to_string() };
+        if fate.lost == Some(Lost::Request) {
+            return Err(self.hear_nothing(callee));
+        }
+        if !self.pass(fate.there) {
+            return Err(timed_out());
+        }
+        let first = self.answer(function, exchange);
+        let answer = if fate.twice { self.answer(function, exchange) } else { first };
+        if fate.lost == Some(Lost::Answer) {
+            return Err(self.hear_nothing(callee));
+        }
+        if !self.pass(fate.back) {
+            return Err(timed_out());
+        }
+        pretended::arrived(callee, function, &answer?, exchange)
+    }
+
+    /// Waits in vain for a host that says nothing.
+    fn hear_nothing(&self, callee: &ContextName) -> Failure {
+        let context = callee.to_string();
+        match self.pass(Duration::from_millis(seam_runtime::limits::PRETENDED_SILENCE_MS)) {
+            true => Failure::Absent { context, reason: "the connection to its host was lost".to_owned() },
+            false => Failure::TimedOut { context },
+        }
+    }
+}
+
+fn broken(function: &Function, error: &wasmtime::Error) -> Failure {
+    Failure::Trapped { context: function.interface.to_string(), reason: format!("{error:#}") }
+}
+
 impl Dispatch for Stubs {
     fn call(
         &self,
@@ -201,15 +258,12 @@ impl Dispatch for Stubs {
         function: &Function,
         exchange: &mut dyn Exchange,
     ) -> Result<(), Failure> {
-        let context = function.interface.package().rsplit(':').next().unwrap_or_default().to_owned();
-        let broken =
-            |e: wasmtime::Error| Failure::Trapped { context: function.interface.to_string(), reason: format!("{e:#}") };
-        let params = exchange.params(function).map_err(broken)?;
-        let (after, answer) = self.reply(function, params);
-        match answer {
-            _ if !self.pass(after) => Err(Failure::TimedOut { context }),
-            Ok(answer) => exchange.answer(answer.into_iter().collect()).map_err(broken),
-            Err(no_reply) => Err(no_reply.failure(context)),
+        match self.pretended.next(function) {
+            Some(pretended) => self.across(pretended, function, exchange),
+            None => {
+                let answer = self.answer(function, exchange)?;
+                exchange.answer(answer).map_err(|error| broken(function, &error))
+            }
         }
     }
 }

@@ -104,6 +104,13 @@ impl FixtureBuilder {
         self.with(function, None, Reply::Fails(failing))
     }
 
+    /// Pretends that calls of the context cross hosts: `orders->finance latency=5ms loss=1% seed=7`.
+    #[must_use]
+    pub fn pretend(mut self, text: &str) -> Self {
+        self.given.pretended.push(at(text));
+        self
+    }
+
     fn with(mut self, function: &str, params: Option<&str>, reply: Reply) -> Self {
         let (function, with) = (at(function), params.map(at));
         let stub = Stub { place: Place::default(), function, with, reply, after: Duration::ZERO, times: None };
@@ -126,7 +133,8 @@ impl FixtureBuilder {
         let mut config: BTreeMap<String, String> = fixture.spec().settings.config.clone();
         config.extend(given.config.clone());
         let stubs: &[TypedStub] = &typed.stubs;
-        let setup = RunSetup { clock_s: given.clock_s, random: given.random, config: &config, file: None, stubs };
+        let (clock_s, random, pretended) = (given.clock_s, given.random, typed.pretended.as_slice());
+        let setup = RunSetup { clock_s, random, config: &config, file: None, stubs, pretended };
         let failed = |message: String| Error::Fixture { message };
         let run = ScenarioRun::start(&fixture, &functions, &imported, &setup, None)
             .map_err(|error| failed(error.to_string()))?;

@@ -45,6 +45,10 @@ pub const REMOTE_DRAIN_MS: u64 = super::HTTP_DRAIN_MS;
 pub const REMOTE_REASON_BYTES_MAX: usize = 2 << 10;
 /// How often a call is sent again that the other host has certainly not performed.
 pub const REMOTE_RESENDS: u32 = 2;
+/// Requests by which the way to another host is measured: an odd number, so that one of them is the median.
+pub const REMOTE_ROUND_TRIPS: usize = 21;
+/// How long that may take, with a connection that is still to be made.
+pub const REMOTE_ROUND_TRIPS_MS: u64 = 5_000;
 /// Log lines a second about refused calls and connections, one host's others together; the log says how many it lacks.
 pub const REMOTE_REFUSED_LINES_PER_S: u32 = 20;
 /// How often the certificate of the other side of a connection is verified again: its end may have passed.
@@ -61,3 +65,6 @@ pub const AUTHORITY_DAYS: u32 = 3_650;
 pub const CERTIFICATE_DAYS_MAX: u32 = 36_500;
 /// How long before its making a certificate is valid: clocks of two hosts differ.
 pub const CERTIFICATE_EARLY_S: i64 = 300;
+
+/// What `seam pretend` shows of a silent host is what these connections would.
+const _: () = assert!(seam_runtime::limits::PRETENDED_SILENCE_MS == REMOTE_PING_MS + REMOTE_PONG_MS);

@@ -95,7 +95,6 @@ fn the_page_moves_two_contexts_with_their_files_and_each_of_its_commands_works()
     // The commands run in the folder of this test: they name the shop's.
     let backups = shop.folder.path().join("backups");
     let hosts = blocks(&page, "toml").into_iter().next().context("the hosts")?;
-    place(&shop, &hosts)?;
     let (mut running, mut seen, mut asked) = (Vec::<Host>::new(), Vec::new(), false);
     for line in blocks(&page, "sh").iter().flat_map(|block| block.lines()) {
         let taken = std::fs::read_dir(&backups).into_iter().flatten().flatten().next();
@@ -114,7 +113,22 @@ fn the_page_moves_two_contexts_with_their_files_and_each_of_its_commands_works()
                 let data = shop.data().join(if *host == "shop" { "" } else { host });
                 running.push(Host::up_as(&shop.manifest(), &data, host, &[])?);
             }
-            ["check"] => assert_eq!(checked(&shop)?.0, [""; 0]),
+            // All contexts in one process, before any moves.
+            ["up"] => running.push(shop.up()?),
+            ["check"] => {
+                running.clear();
+                place(&shop, &hosts)?;
+                assert_eq!(checked(&shop)?.0, [""; 0]);
+            }
+            ["pretend", "storefront->catalog", "latency=5ms", ..] => {
+                seen.push((line.to_owned(), shop.seam(&words)?));
+                let host = running.first().context("a host")?;
+                // A call may be lost.
+                until(TIMEOUT, || {
+                    let page = host.get("/search?q=blue")?.text();
+                    Ok(if page.contains("Kind of Blue") { Ok(()) } else { Err(page) })
+                })?;
+            }
             // The files of a stopped shop.
             [.., "--together"] => {
                 if let Some(host) = running.first() {
@@ -132,6 +146,10 @@ fn the_page_moves_two_contexts_with_their_files_and_each_of_its_commands_works()
     }
     ensure!(asked, "the shop showed records of the other host");
     let said = |start: &str| seen.iter().find(|(line, _)| line.starts_with(start)).map(|(_, said)| said.as_str());
+    let pretended = seen.iter().find(|(line, _)| line == "seam pretend").context("what is pretended")?;
+    let is_edge = |line: &&str| line.starts_with("storefront->catalog ") && line.contains(" latency=5ms jitter=2ms ");
+    let calls = pretended.1.lines().find(is_edge);
+    ensure!(calls.is_some(), "{}", pretended.1);
     let contexts = said("seam contexts --as shop").context("the contexts")?;
     let at = contexts.lines().filter(|line| line.contains(" at records ")).filter_map(|line| line.split(' ').next());
     ensure!(at.collect::<Vec<_>>() == ["catalog", "customer"], "{contexts}");

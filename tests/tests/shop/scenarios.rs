@@ -41,6 +41,7 @@ fn the_example_of_the_docs_runs() -> Result<()> {
         .clock(1_767_225_600)
         .stub("albums.get-albums", "ok([])")
         .failing("payments.authorise-kept", FailureKind::TimedOut)
+        .pretend("orders->catalog latency=5ms duplicates=1% seed=7")
         .start()?;
     orders.expect("ordering.get-quote([{sku: \"MC-0001\", copies: 1}])", "ok({gone: [$sku], ...})")?;
     assert_eq!(orders.asked(), ["albums.get-albums([\"MC-0001\"])"]);

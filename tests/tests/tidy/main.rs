@@ -29,7 +29,7 @@ const FLOORS: &[Floors] = &[
             &["dev"],
             &["app"],
             &["admin", "check"],
-            &["harness", "reconcile", "relocate"],
+            &["forecast", "harness", "reconcile", "relocate"],
             &["seed", "delivery", "sagas", "schedule", "timers", "transactions", "verify"],
             &["invoke", "stopped"],
             &["http", "backup", "build", "deploy", "remote", "watch", "logging", "scaffold"],
@@ -46,7 +46,7 @@ const FLOORS: &[Floors] = &[
         floors: &[
             &["alone"],
             &["serve"],
-            &["route"],
+            &["pretend", "route"],
             &["remote", "run"],
             &["link"],
             &["abi_copy", "component"],

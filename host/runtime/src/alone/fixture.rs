@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use seam_store::Database;
+use seam_store::ids::ContextName;
 use wasmtime::Engine;
 
 use crate::call::ContextIndex;
-use crate::component::{Component, ContextProblem, ContextSpec};
+use crate::component::{Component, ContextProblem, ContextSpec, InterfaceName};
 use crate::guest::attempts::Attempts;
 use crate::guest::dispatch::{Dispatch, DispatchTable};
 use crate::guest::wasi::{Fixed, World};
@@ -29,8 +30,8 @@ pub struct Fixture {
     index: ContextIndex,
     spec: ContextSpec,
     wiring: Wiring,
-    /// How many contexts the system has.
-    contexts: usize,
+    /// All contexts of the system, by their index.
+    contexts: Vec<ContextName>,
 }
 
 /// The surroundings with which a fixture starts.
@@ -73,12 +74,22 @@ impl Fixture {
         }
         let borrowed: Vec<_> = specs.iter().map(|spec| (&spec.settings, &spec.component)).collect();
         let mut wirings = link::plan(&borrowed).map_err(Error::Problems)?;
-        let (wiring, contexts) = (wirings.swap_remove(at), specs.len());
+        let wiring = wirings.swap_remove(at);
+        let contexts = specs.iter().map(|spec| spec.settings.name.clone()).collect();
         Ok(Self { engine: system.engine().clone(), index, spec: specs.swap_remove(at), wiring, contexts })
     }
 
     pub fn spec(&self) -> &ContextSpec {
         &self.spec
+    }
+
+    /// Each interface that it imports from another context, with that context.
+    pub fn callees(&self) -> impl Iterator<Item = (InterfaceName, ContextName)> + '_ {
+        let imports = &self.spec.component.imports;
+        imports.iter().filter_map(|import| {
+            let provider = self.wiring.get(&import.name.to_string())?;
+            Some((import.name.clone(), self.contexts.get(usize::from(provider.callee))?.clone()))
+        })
     }
 
     /// The name of its file in the folder of the files.
@@ -103,7 +114,7 @@ impl Fixture {
             }
             None => None,
         };
-        let wired = Wired::new(&self.engine, spec, self.wiring.clone(), self.contexts, Carry::Values)?;
+        let wired = Wired::new(&self.engine, spec, self.wiring.clone(), self.contexts.len(), Carry::Values)?;
         let mut generation = start::generation(self.index, 1, wired, database, Inherited::unobserved())?;
         generation.blueprint.grants.world = World::Fixed(setup.world.clone());
         generation.blueprint.grants.attempts = Arc::new(Attempts::in_world(setup.world.clone()));
@@ -115,7 +126,7 @@ impl Fixture {
         if let Some(before) = before {
             generation.adopt(&before.generation);
         }
-        let callees = std::iter::repeat_with(|| setup.neighbours.clone()).take(self.contexts).collect();
+        let callees = std::iter::repeat_with(|| setup.neighbours.clone()).take(self.contexts.len()).collect();
         Ok(RunningFixture { generation, callees })
     }
 }

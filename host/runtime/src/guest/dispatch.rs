@@ -17,6 +17,7 @@ use super::bulkhead::Callee;
 use super::cut_off::CutOff;
 use super::joint::Joint;
 use super::places::{Place, Places};
+use super::traffic::Traffic;
 use crate::call::{Call, Failure};
 use crate::codec::{self, FunctionLayout};
 use crate::interface_name::InterfaceName;
@@ -49,6 +50,12 @@ impl DispatchTable {
     /// A copy that notes nothing and holds no places, for a call that no request waits for.
     pub fn untracked(&self) -> Self {
         Self { members: self.members.clone(), ..Self::default() }
+    }
+
+    /// A copy as another host would have it, to which the request came: it knows when the client goes away, and
+    /// nothing else of what the request holds here.
+    pub fn elsewhere(&self) -> Self {
+        Self { cancel: self.cancel.clone(), ..self.untracked() }
     }
 
     /// A copy for a request that ends when `cancel` is given.
@@ -195,14 +202,16 @@ pub struct Function {
     /// A cache for the callees: where each found the function last time (0: not yet). A callee uses one entry; variants
     /// of a context use neighbouring entries.
     pub resolved: [AtomicU64; 4],
+    pub traffic: Traffic,
     digest: OnceLock<[u8; 32]>,
     layout: OnceLock<Result<FunctionLayout, codec::Error>>,
 }
 
 impl Function {
     pub fn new(callee: Callee, interface: InterfaceName, name: String, signature: ComponentFunc) -> Self {
-        let resolved = Default::default();
-        Self { callee, interface, name, signature, resolved, digest: OnceLock::new(), layout: OnceLock::new() }
+        let (resolved, traffic) = Default::default();
+        let (digest, layout) = (OnceLock::new(), OnceLock::new());
+        Self { callee, interface, name, signature, resolved, traffic, digest, layout }
     }
 
     /// The digest of its type, by which another host knows it.
@@ -266,6 +275,12 @@ pub trait Exchange: Send {
         false
     }
 
+    /// Appends the results to `out`, as `codec` writes them, after the call.
+    ///
+    /// # Errors
+    /// When there is no answer, or it is too large.
+    fn encode_results(&self, function: &Function, out: &mut Vec<u8>) -> wasmtime::Result<()>;
+
     /// The results as values, after the call.
     ///
     /// # Errors
@@ -312,6 +327,11 @@ impl Exchange for Values<'_> {
     fn decode(&mut self, function: &Function, bytes: &[u8]) -> wasmtime::Result<()> {
         let types: Vec<Type> = function.signature.results().collect();
         self.answer(codec::decode(bytes, &types)?)
+    }
+
+    fn encode_results(&self, function: &Function, out: &mut Vec<u8>) -> wasmtime::Result<()> {
+        let types: Vec<Type> = function.signature.results().collect();
+        Ok(codec::encode(self.results, &types, out)?)
     }
 
     fn results(&self, _: &Function) -> wasmtime::Result<Vec<Val>> {

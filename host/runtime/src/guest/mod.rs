@@ -21,6 +21,7 @@ pub mod saga_steps;
 pub mod sagas;
 pub mod store;
 pub mod ticket;
+pub mod traffic;
 pub mod transactions;
 pub mod two_phase;
 pub mod wasi;

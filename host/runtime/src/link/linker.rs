@@ -1,5 +1,7 @@
 //! A wasmtime linker for one component: the interfaces of the host and the functions of other contexts that it imports.
 
+use std::sync::Arc;
+
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
@@ -13,7 +15,7 @@ use crate::guest::dispatch::Function;
 use crate::guest::{self, Guest};
 use crate::settings::Publication;
 
-/// A linker with everything that `component` imports and nothing else.
+/// A linker with everything that `component` imports and nothing else, and the functions of other contexts in it.
 ///
 /// # Errors
 /// When wasmtime refuses an import that `plan` accepted.
@@ -24,8 +26,8 @@ pub(super) fn linker(
     wiring: &Wiring,
     asynchronous: bool,
     carry: Carry,
-) -> wasmtime::Result<Linker<Guest>> {
-    let mut linker = Linker::new(engine);
+) -> wasmtime::Result<(Linker<Guest>, Vec<Arc<Function>>)> {
+    let (mut linker, mut imported) = (Linker::new(engine), Vec::new());
     add_host(&mut linker, asynchronous, |package| component.imports.iter().any(|i| i.name.package() == package))?;
     for import in &component.imports {
         let name = import.name.to_string();
@@ -40,19 +42,20 @@ pub(super) fn linker(
         let mut instance = linker.instance(&name)?;
         for (function, signature) in &import.functions {
             let id = FunctionId::new(&import.name.path, function);
-            let function = Function::new(
+            let function = Arc::new(Function::new(
                 Callee { context: provider.callee, function: Some(id) },
                 import.name.clone(),
                 function.clone(),
                 signature.clone(),
-            );
+            ));
+            imported.push(function.clone());
             match provider.suspends {
                 true => link_function_async(&mut instance, function, carry)?,
                 false => link_function(&mut instance, function, carry)?,
             }
         }
     }
-    Ok(linker)
+    Ok((linker, imported))
 }
 
 /// Adds the host's interfaces: of each package for which `imports` is true.

@@ -30,12 +30,11 @@ pub(crate) enum Carry {
 /// dispatch table. When there is no answer, the caller gets the `unavailable` case of its own error type.
 pub(super) fn link_function(
     instance: &mut LinkerInstance<'_, Guest>,
-    function: Function,
+    function: Arc<Function>,
     carry: Carry,
 ) -> wasmtime::Result<()> {
     let name = function.name.clone();
     let signature = function.signature.clone();
-    let function = Arc::new(function);
     if carry == Carry::Bytes && abi_copy::supports(&signature) {
         return abi_copy::link(instance, &name, &signature, move |cx, args| {
             let mut exchange = Bytes { args, reply: None };
@@ -58,12 +57,11 @@ pub(super) fn link_function(
 /// holds no thread. The caller must be linked asynchronously.
 pub(super) fn link_function_async(
     instance: &mut LinkerInstance<'_, Guest>,
-    function: Function,
+    function: Arc<Function>,
     carry: Carry,
 ) -> wasmtime::Result<()> {
     let name = function.name.clone();
     let signature = function.signature.clone();
-    let function = Arc::new(function);
     if carry == Carry::Bytes && abi_copy::supports(&signature) {
         return abi_copy::link_async(instance, &name, &signature, move |cx, args| {
             let function = function.clone();
@@ -130,6 +128,13 @@ impl Exchange for Bytes<'_> {
         Ok(())
     }
 
+    fn encode_results(&self, function: &Function, out: &mut Vec<u8>) -> wasmtime::Result<()> {
+        match &self.reply {
+            Some(reply) => Ok(reply.encode(function.layout()?, out)?),
+            None => wasmtime::bail!("`{}` left no reply", function.name),
+        }
+    }
+
     fn results(&self, function: &Function) -> wasmtime::Result<Vec<Val>> {
         let types: Vec<Type> = function.signature.results().collect();
         match &self.reply {
@@ -155,6 +160,7 @@ fn dispatch(
         (None, _) => Err(not_loaded(function)),
         (_, Err(not_entered)) => Err(refused(guest, call.trace, function, not_entered)),
     };
+    count(call, function, exchange, &outcome);
     note(&mut cx, function, exchange, &outcome, started);
     Ok(outcome)
 }
@@ -178,6 +184,7 @@ async fn dispatch_async(
         },
         None => Err(not_loaded(function)),
     };
+    count(call, function, exchange, &outcome);
     note(&mut cx, function, exchange, &outcome, started);
     Ok(outcome)
 }
@@ -203,6 +210,26 @@ fn may_call<'g>(guest: &'g Guest, function: &Function) -> wasmtime::Result<Resul
 #[cold]
 fn not_loaded(function: &Function) -> Failure {
     Failure::Absent { context: function.interface.to_string(), reason: "it is not loaded".into() }
+}
+
+/// Counts a call that was answered, and the bytes of some of them.
+fn count(call: Call, function: &Function, exchange: &dyn Exchange, outcome: &Result<(), Failure>) {
+    if outcome.is_ok() && !call.bulk && function.traffic.takes() {
+        count_bytes(function, exchange);
+    }
+}
+
+#[cold]
+fn count_bytes(function: &Function, exchange: &dyn Exchange) {
+    let mut bytes = Vec::new();
+    if exchange.encode(function, &mut bytes).is_err() {
+        return;
+    }
+    let request = bytes.len();
+    bytes.clear();
+    if exchange.encode_results(function, &mut bytes).is_ok() {
+        function.traffic.add(request, bytes.len());
+    }
 }
 
 /// Notes the call if this call of the guest is recorded.

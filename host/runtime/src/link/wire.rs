@@ -1,5 +1,7 @@
 //! All that is needed to start a context: its spec, its wiring and its linked code.
 
+use std::sync::Arc;
+
 use wasmtime::Engine;
 use wasmtime::component::InstancePre;
 
@@ -9,6 +11,7 @@ use super::seam_call::Carry;
 use super::wiring::Wiring;
 use crate::component::{Component, ContextProblem, ContextSpec, HTTP_HANDLER, WASI_HTTP};
 use crate::guest::Guest;
+use crate::guest::dispatch::Function;
 
 /// A context that is ready to start.
 pub(crate) struct Wired {
@@ -20,6 +23,8 @@ pub(crate) struct Wired {
     pub contexts: usize,
     /// Whether it is linked asynchronously: it serves `wasi:http`, or a call of it may wait for another host.
     pub asynchronous: bool,
+    /// The functions of other contexts that it imports.
+    pub imported: Vec<Arc<Function>>,
 }
 
 impl Wired {
@@ -37,9 +42,9 @@ impl Wired {
         let component = &spec.component;
         let asynchronous = serves_wasi_http(component) || wiring.values().any(|provider| provider.suspends);
         let linked = linker(engine, component, &spec.settings.publishes, &wiring, asynchronous, carry)
-            .and_then(|linker| linker.instantiate_pre(&component.code));
+            .and_then(|(linker, imported)| Ok((linker.instantiate_pre(&component.code)?, imported)));
         match linked {
-            Ok(pre) => Ok(Self { spec, wiring, pre, contexts, asynchronous }),
+            Ok((pre, imported)) => Ok(Self { spec, wiring, pre, contexts, asynchronous, imported }),
             Err(error) => Err(ContextProblem {
                 context: spec.settings.name.clone(),
                 part: "component".into(),

@@ -1,7 +1,7 @@
 //! A context that lives on another host, as its callers see it.
 //!
-//! The rules for entering a callee are those of a callee in this process: the chain, the time that is left, the share
-//! of the caller's places. The limits of the context itself apply where it lives.
+//! The rules for entering a callee are those of a callee in this process (`crossing`), with the share of the caller's
+//! places. The limits of the context itself apply where it lives.
 //! Not here: how the call gets there (`Carrier`), and what happens to it there (`serve::Inbound`).
 
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use seam_store::blocking;
 use seam_store::ids::ContextName;
 use tokio::time::timeout_at;
 
+use super::crossing::{self, Departure};
 use super::{Carried, Carrier, Head};
-use crate::call::{Call, ContextIndex, Failure, RefusalReason};
-use crate::guest::cut_off::CutOff;
+use crate::call::{Call, ContextIndex, Failure};
 use crate::guest::dispatch::{Answering, Dispatch, DispatchTable, Exchange, Function};
 use crate::limits;
 
@@ -54,56 +54,8 @@ impl RemoteCallee {
             answer = timeout_at(deadline.into(), self.carrier.carry(head, arguments.into())) => {
                 answer.unwrap_or_else(|_| timed_out())
             }
-            () = cancelled(callees.cancel()) => timed_out(),
+            () = crossing::cancelled(callees.cancel()) => timed_out(),
         }
-    }
-
-    /// What is sent: the head, the arguments, and until when an answer is waited for.
-    ///
-    /// # Errors
-    /// When a rule forbids the call, no time is left, or the arguments cannot be sent.
-    fn sent(
-        &self,
-        call: &Call,
-        callees: &DispatchTable,
-        function: &Function,
-        exchange: &dyn Exchange,
-    ) -> Result<(Head, Vec<u8>, Instant), Failure> {
-        let context = || self.context.to_string();
-        if callees.joint().is_some() {
-            return Err(Failure::Refused { context: context(), reason: RefusalReason::NotAPart });
-        }
-        // Its own host enters it into the chain; here it is only seen whether it may be entered.
-        call.enter(self.index).map_err(|reason| Failure::Refused { context: context(), reason })?;
-        let now = Instant::now();
-        let deadline = call.callee_deadline(now);
-        if deadline <= now {
-            return Err(Failure::TimedOut { context: context() });
-        }
-        // Whether the other host commits something is not known here.
-        callees.retry_state().into_iter().for_each(|state| state.had_effect());
-        let mut arguments = Vec::new();
-        exchange.encode(function, &mut arguments).map_err(|error| {
-            let reason = format!("the call of `{}.{}` cannot be sent: {error:#}", function.interface, function.name);
-            Failure::Absent { context: context(), reason }
-        })?;
-        Ok((self.head(call, function, deadline - now), arguments, deadline))
-    }
-
-    fn received(&self, results: &[u8], function: &Function, exchange: &mut dyn Exchange) -> Result<(), Failure> {
-        exchange.decode(function, results).map_err(|error| {
-            let (interface, name) = (&function.interface, &function.name);
-            let reason = format!("its answer to `{interface}.{name}` is not one that this host can read: {error:#}");
-            Failure::Absent { context: self.context.to_string(), reason }
-        })
-    }
-}
-
-/// Returns once the client of the request has gone away; never if nothing says so.
-async fn cancelled(cancel: Option<&Arc<CutOff>>) {
-    match cancel {
-        Some(cancel) => cancel.wait().await,
-        None => std::future::pending().await,
     }
 }
 
@@ -136,9 +88,11 @@ impl Dispatch for RemoteCallee {
     ) -> Answering<'a> {
         Box::pin(async move {
             loop {
-                let (head, arguments, deadline) = self.sent(&call, callees, function, exchange)?;
+                let departure = crossing::depart((self.index, &self.context), &call, callees, function, exchange)?;
+                let Departure { now, deadline, arguments } = departure;
+                let head = self.head(&call, function, deadline - now);
                 let failure = match self.carried(head, arguments, deadline, callees).await {
-                    Ok(results) => return self.received(&results, function, exchange),
+                    Ok(results) => return crossing::arrive(&self.context, &results, function, exchange),
                     Err(failure) => failure,
                 };
                 let Failure::Moved { .. } = failure else { return Err(failure) };

@@ -6,6 +6,8 @@
 //! Not here: connections and who may use them (the crate `seam`, `remote`).
 
 mod callee;
+pub(crate) mod crossing;
+mod encoded;
 mod outbox;
 mod outbox_elsewhere;
 
@@ -21,6 +23,7 @@ use crate::guest::cut_off::CutOff;
 use crate::interface_name::InterfaceName;
 
 pub(crate) use callee::{Here, RemoteCallee};
+pub(crate) use encoded::Encoded;
 pub use outbox::{Ask, Asked, Asking, Outbox, Page, Question, Reply, Unread};
 pub use outbox_elsewhere::OutboxElsewhere;
 

@@ -28,7 +28,7 @@ use crate::call::{Call, ContextIndex, Failure, RefusalReason};
 use crate::component::{Component, ContextProblem, ContextSpec, InterfaceName};
 use crate::guest::attempts::Attempts;
 use crate::guest::bulkhead::{Bulkheads, CalleeLoad};
-use crate::guest::dispatch::{Dispatch, DispatchTable};
+use crate::guest::dispatch::{Dispatch, DispatchTable, Function};
 use crate::guest::migrations::MigrationRecord;
 use crate::guest::places::Place as _;
 use crate::guest::transactions::Transactions;
@@ -45,6 +45,8 @@ pub struct Generation {
     pub(crate) blueprint: Blueprint,
     spec: ContextSpec,
     wiring: Wiring,
+    imported: Vec<Arc<Function>>,
+    since: Instant,
     /// Unique in this process; `Function::resolved` caches by it.
     id: u64,
     /// Every function in `exports`, by its name.
@@ -102,7 +104,7 @@ impl Generation {
     pub(crate) fn new(
         index: ContextIndex,
         number: u64,
-        Wired { spec, wiring, contexts, .. }: Wired,
+        Wired { spec, wiring, contexts, imported, .. }: Wired,
         blueprint: Blueprint,
         inherited: Inherited,
     ) -> Self {
@@ -125,6 +127,8 @@ impl Generation {
             blueprint,
             spec,
             wiring,
+            imported,
+            since: Instant::now(),
             id,
             by_name,
             pool: Arc::new(pool),
@@ -250,6 +254,21 @@ impl Generation {
     /// Whether a generation made of `spec` and `wiring` would be the same as this one.
     pub(crate) fn is_made_of(&self, spec: &ContextSpec, wiring: &Wiring) -> bool {
         self.spec.component.hash == spec.component.hash && self.spec.settings == spec.settings && self.wiring == *wiring
+    }
+
+    /// The contexts that it may call, some of them more than once.
+    pub(crate) fn callees(&self) -> impl Iterator<Item = ContextIndex> + '_ {
+        self.wiring.values().map(|provider| provider.callee)
+    }
+
+    /// The functions of other contexts that it imports.
+    pub(crate) fn imported(&self) -> &[Arc<Function>] {
+        &self.imported
+    }
+
+    /// When it was made.
+    pub(crate) fn serves_since(&self) -> Instant {
+        self.since
     }
 
     pub fn context(&self) -> &ContextName {

@@ -28,6 +28,8 @@ pub struct Metrics {
     store_failures: IntCounterVec,
     /// By the context and its callee.
     callee_refusals: IntCounterVec,
+    /// By the caller, its callee, and what was pretended.
+    pretended: IntCounterVec,
     pub(crate) two_phase: transactions::Families,
 }
 
@@ -59,6 +61,8 @@ impl Metrics {
         let store_failures = counts("seam_store_failures_total", what, &["context"])?;
         let what = "Calls that a context did not make because the callee had its share of the places";
         let callee_refusals = counts("seam_callee_refusals_total", what, &["context", "callee"])?;
+        let what = "Calls that were pretended to cross hosts, and the faults that they met";
+        let pretended = counts("seam_pretended_total", what, &["context", "callee", "what"])?;
         let of_variant = ["context", "variant"];
         Ok(Self {
             duration: times("seam_call_duration_seconds", "Time that a call into a context took", &["context"])?,
@@ -66,6 +70,7 @@ impl Metrics {
             store_trouble,
             store_failures,
             callee_refusals,
+            pretended,
             two_phase: transactions::Families::new(registry)?,
             routed: times("seam_variant_duration_seconds", "Time that a routed call of a variant took", &of_variant)?,
             routed_failures,
@@ -113,6 +118,11 @@ impl Metrics {
         self.callee_refusals.with_label_values(&[context.as_str(), callee.as_str()]).inc_by(calls);
     }
 
+    /// The counter of what is pretended of the calls of `caller` to `callee`.
+    pub(crate) fn pretended(&self, caller: &ContextName, callee: &ContextName, what: Pretended) -> IntCounter {
+        self.pretended.with_label_values(&[caller.as_str(), callee.as_str(), what.name()])
+    }
+
     pub(crate) fn of(&self, context: &ContextName) -> CallMetrics {
         self.named(context.as_str())
     }
@@ -151,6 +161,30 @@ pub(crate) struct ShadowMetrics {
 pub struct CallMetrics {
     duration: Histogram,
     failures: [IntCounter; FailureKind::ALL.len()],
+}
+
+/// What is counted of calls that are pretended to cross hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pretended {
+    Call,
+    LostRequest,
+    LostAnswer,
+    Repeated,
+    Unsendable,
+}
+
+impl Pretended {
+    pub const ALL: [Self; 5] = [Self::Call, Self::LostRequest, Self::LostAnswer, Self::Repeated, Self::Unsendable];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Call => "call",
+            Self::LostRequest => "lost-request",
+            Self::LostAnswer => "lost-answer",
+            Self::Repeated => "repeated",
+            Self::Unsendable => "unsendable",
+        }
+    }
 }
 
 #[derive(Clone, Copy)]

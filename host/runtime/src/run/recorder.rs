@@ -9,10 +9,12 @@
 
 mod bodies;
 mod kept;
+mod paths;
 mod secrets;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -29,6 +31,8 @@ use crate::limits;
 use crate::settings::Recording;
 pub use kept::CallLog;
 use kept::Kept;
+pub use paths::PathCounts;
+use paths::Paths;
 pub use secrets::BLANK;
 
 /// A log runs: every call is recorded.
@@ -90,6 +94,7 @@ pub struct Recorder {
     interval_us: u64,
     secrets: secrets::Secrets,
     kept: Mutex<Kept>,
+    paths: Mutex<Paths>,
 }
 
 impl Recorder {
@@ -101,13 +106,25 @@ impl Recorder {
         // 1, because 0 is `ALWAYS`.
         let next_us = AtomicU64::new(if interval_us == NEVER { NEVER } else { 1 });
         let secrets = secrets::Secrets::new(&config.secrets);
-        Arc::new(Self { epoch: Instant::now(), next_us, interval_us, secrets, kept: Mutex::default() })
+        Arc::new(Self {
+            epoch: Instant::now(),
+            next_us,
+            interval_us,
+            secrets,
+            kept: Mutex::default(),
+            paths: Mutex::default(),
+        })
     }
 
     /// The last calls of each function that were answered and wrote nothing, at most `limits::RECORD_KEPT_PER_FUNCTION`
     /// of each, oldest first.
     pub fn recent(&self) -> Vec<Arc<RecordedCall>> {
         self.kept.lock().recent()
+    }
+
+    /// What the recorded calls have led to, by the name of the function or the page.
+    pub fn paths(&self) -> BTreeMap<String, PathCounts> {
+        self.paths.lock().counts()
     }
 
     /// Blanks the secrets in `results`, as the recorder does in the results that it keeps.
@@ -199,6 +216,7 @@ impl Recorder {
         let (began_s, outgoing_complete) = (start.as_secs(), calls_dropped == 0);
         let (sequence, blanked) = (0, false);
         let whole = RecordedCall { sequence, data, outgoing, outgoing_complete, wrote, blanked, random, began_s, took };
+        self.paths.lock().add(&whole);
         let bytes = kept::bytes_of(&whole);
         let mut blanked = whole.clone();
         self.secrets.blank(&mut blanked, &names);

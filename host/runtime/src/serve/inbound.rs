@@ -11,23 +11,17 @@ use std::time::Instant;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use seam_store::ids::ContextName;
-use wasmtime::component::types::Type;
-use wasmtime::component::{Func, Val};
-use wasmtime::{AsContextMut, Store};
 
 use super::asked;
 use super::registry::Registry;
 use super::serving_set::ServingSet;
-use crate::abi_copy;
 use crate::call::{Affinity, Call, Failure};
-use crate::codec;
-use crate::guest::Guest;
 use crate::guest::admission::FunctionId;
 use crate::guest::bulkhead::Callee;
 use crate::guest::cut_off::CutOff;
-use crate::guest::dispatch::{Exchange, Function, Invoking, bytes_of};
+use crate::guest::dispatch::Function;
 use crate::limits;
-use crate::remote::{Answers, Ask, Asking, Carrying, Head};
+use crate::remote::{Answers, Ask, Asking, Carrying, Encoded, Head};
 
 /// The contexts of this host, as other hosts call them.
 pub struct Inbound {
@@ -111,121 +105,13 @@ impl Answers for Inbound {
             let context = || head.context.to_string();
             let absent = || Failure::Absent { context: context(), reason: "it is not loaded".into() };
             let callee = callees.get(usize::from(function.callee.context)).ok_or_else(absent)?;
-            let mut exchange = Encoded { function: &function, arguments: &arguments, results: None };
+            let mut exchange = Encoded::from_elsewhere(&function, &arguments);
             callee.call_async(call, &callees, &function, &mut exchange).await?;
-            let mut bytes = Vec::new();
-            exchange.encode_results(&mut bytes).map_err(|error| {
-                tracing::error!(
-                    context = %head.context, trace = %head.trace,
-                    "the results of `{}.{}` cannot be sent to another host: {error:#}", head.interface, head.function
-                );
-                Failure::Absent { context: context(), reason: "its answer cannot be sent to another host".into() }
-            })?;
-            Ok(Bytes::from(bytes))
+            exchange.answer_of(&head.context, head.trace).map(Bytes::from)
         })
     }
 
     fn ask(self: Arc<Self>, ask: Ask) -> Asking {
         Box::pin(async move { asked::answer(&self.registry, ask).await })
-    }
-}
-
-/// An exchange whose arguments came from another host, and whose results go there.
-struct Encoded<'a> {
-    function: &'a Function,
-    arguments: &'a [u8],
-    results: Option<Results>,
-}
-
-enum Results {
-    Copied(abi_copy::Reply),
-    /// Of a signature that `abi_copy` does not support.
-    Values(Vec<Val>),
-}
-
-impl Encoded<'_> {
-    fn encode_results(&self, out: &mut Vec<u8>) -> wasmtime::Result<()> {
-        let types: Vec<Type> = self.function.signature.results().collect();
-        match &self.results {
-            Some(Results::Copied(reply)) => Ok(reply.encode(self.function.layout()?, out)?),
-            Some(Results::Values(values)) => Ok(codec::encode(values, &types, out)?),
-            None => wasmtime::bail!("`{}` left no reply", self.function.name),
-        }
-    }
-
-    fn param_types(&self) -> Vec<Type> {
-        self.function.signature.params().map(|(_, ty)| ty).collect()
-    }
-}
-
-impl Exchange for Encoded<'_> {
-    fn invoke(&mut self, func: &Func, store: &mut Store<Guest>) -> wasmtime::Result<()> {
-        let signature = &self.function.signature;
-        self.results = Some(if abi_copy::supports(signature) {
-            Results::Copied(abi_copy::invoke_encoded(self.function.layout()?, self.arguments, func, store)?)
-        } else {
-            let mut results = vec![Val::Bool(false); signature.results().len()];
-            func.call(store, &codec::decode(self.arguments, &self.param_types())?, &mut results)?;
-            Results::Values(results)
-        });
-        Ok(())
-    }
-
-    fn invoke_async<'a>(&'a mut self, func: &'a Func, store: &'a mut Store<Guest>) -> Invoking<'a> {
-        Box::pin(async move {
-            let signature = &self.function.signature;
-            self.results = Some(if abi_copy::supports(signature) {
-                let (layout, store) = (self.function.layout()?, store.as_context_mut());
-                Results::Copied(abi_copy::invoke_encoded_async(layout, self.arguments, func, store).await?)
-            } else {
-                let mut results = vec![Val::Bool(false); signature.results().len()];
-                let params = codec::decode(self.arguments, &self.param_types())?;
-                func.call_async(store, &params, &mut results).await?;
-                Results::Values(results)
-            });
-            Ok(())
-        })
-    }
-
-    fn is_from_elsewhere(&self) -> bool {
-        true
-    }
-
-    fn params(&self, _: &Function) -> wasmtime::Result<Vec<Val>> {
-        Ok(codec::decode(self.arguments, &self.param_types())?)
-    }
-
-    /// A list of bytes takes the most: one `Val` for each.
-    fn bytes_as_values(&self) -> usize {
-        let results = match &self.results {
-            Some(Results::Copied(reply)) => reply.bytes() * size_of::<Val>(),
-            Some(Results::Values(values)) => values.iter().map(bytes_of).sum(),
-            None => 0,
-        };
-        self.arguments.len() * size_of::<Val>() + results
-    }
-
-    fn answer(&mut self, results: Vec<Val>) -> wasmtime::Result<()> {
-        self.results = Some(Results::Values(results));
-        Ok(())
-    }
-
-    fn encode(&self, _: &Function, out: &mut Vec<u8>) -> wasmtime::Result<()> {
-        out.extend_from_slice(self.arguments);
-        Ok(())
-    }
-
-    fn decode(&mut self, function: &Function, bytes: &[u8]) -> wasmtime::Result<()> {
-        let types: Vec<Type> = function.signature.results().collect();
-        self.answer(codec::decode(bytes, &types)?)
-    }
-
-    fn results(&self, function: &Function) -> wasmtime::Result<Vec<Val>> {
-        let types: Vec<Type> = function.signature.results().collect();
-        match &self.results {
-            Some(Results::Copied(reply)) => Ok(reply.values(&types)?),
-            Some(Results::Values(values)) => Ok(values.clone()),
-            None => wasmtime::bail!("`{}` left no reply", function.name),
-        }
     }
 }

@@ -12,6 +12,7 @@ mod load;
 mod moving;
 mod outboxes;
 mod prepare;
+mod pretences;
 mod probation;
 mod publisher;
 mod registry;
@@ -24,6 +25,7 @@ mod system;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests;
+mod traffic;
 
 pub use checkout::Checkout;
 pub use error::Error;
@@ -34,8 +36,10 @@ pub use moving::HeldCalls;
 pub use outboxes::Said;
 pub(crate) use prepare::cannot_migrate;
 pub use prepare::{Candidate, Prepared};
+pub use pretences::PretendRejected;
 pub use probation::Probation;
 pub use registry::Registry;
 pub use route_status::{RouteStatus, VariantState, VariantStatus, at_rest};
 pub(crate) use stores::{misfit, open_file, unusable as unusable_store};
 pub use system::LinkedSystem;
+pub use traffic::{EdgeTraffic, MadeTraffic, PathTraffic};

@@ -15,6 +15,7 @@ use super::live::Live;
 use super::load::{self, Absent, Source};
 use super::outboxes::{Outboxes, Said};
 use super::prepare::{Candidate, Prepared};
+use super::pretences::{self, PretendRejected};
 use super::probation::Probation;
 use super::publisher::{Next, Publisher};
 use super::route_status::RouteStatus;
@@ -22,11 +23,13 @@ use super::routes;
 use super::routing::{self, Routing};
 use super::serving_set::ServingSet;
 use super::stores::Stores;
+use super::traffic::{self, EdgeTraffic, PathTraffic};
 use crate::call::{Affinity, ContextIndex, Failure};
 use crate::component::{Artifact, Component, ContextProblem, ContextSpec, Loader};
 use crate::guest::attempts::Attempts;
 use crate::guest::transactions::Transactions;
 use crate::link;
+use crate::pretend::{Order, PretenceStatus};
 use crate::remote::{Carrier, Outbox};
 use crate::route::{Comparison, Readiness, RouteRejected};
 use crate::run::recorder::Recorder;
@@ -324,6 +327,30 @@ impl Registry {
     /// When there is no such context, or it has no variants.
     pub fn compare(&self, context: &str) -> Result<Comparison, RouteRejected> {
         routes::compare(&self.0.publisher, context)
+    }
+
+    /// Pretends that calls cross hosts, or ends it: for requests that start from now on, until the host ends. `seed` is
+    /// asked where the order has none. What is pretended on the edges that are meant, now or until now.
+    ///
+    /// # Errors
+    /// When no such edge is in this process, or nothing is pretended on it that could end.
+    pub fn pretend(&self, order: &Order, seed: impl FnOnce() -> u64) -> Result<Vec<PretenceStatus>, PretendRejected> {
+        pretences::order(&self.0.publisher, order, seed)
+    }
+
+    /// How often each context of this host has called each function that it imports, and with how many bytes.
+    pub fn traffic(&self) -> Vec<EdgeTraffic> {
+        traffic::edges(&self.0.publisher.serving())
+    }
+
+    /// What the recorded calls and requests of each context have led to.
+    pub fn paths(&self) -> Vec<PathTraffic> {
+        traffic::paths(&self.0.publisher.serving())
+    }
+
+    /// What is pretended now, by caller and callee.
+    pub fn pretences(&self) -> Vec<PretenceStatus> {
+        self.0.publisher.routing.pretences.list()
     }
 
     /// The name under which `context` is in `specs`: a main variant has two names. An unknown name is returned as it

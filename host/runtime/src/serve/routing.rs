@@ -9,6 +9,7 @@ use seam_store::ids::{ContextName, interface_path};
 use seam_store::{HostFile, HostFileError, Source};
 
 use super::load::Absent;
+use crate::pretend::Pretences;
 use crate::remote::{Carrier, Here};
 use crate::route::{Readiness, Shadows, StoredShares};
 use crate::run::{Generation, Metrics};
@@ -21,6 +22,8 @@ pub(crate) struct Routing {
     pub shares: StoredShares,
     pub shadows: Arc<Shadows>,
     pub metrics: Metrics,
+    /// The edges whose calls are pretended to cross hosts.
+    pub pretences: Pretences,
     /// The variants of the manifest that are not loaded.
     pub absent: Mutex<Vec<Absent>>,
     readiness: Mutex<HashMap<ContextName, Arc<Readiness>>>,
@@ -34,9 +37,9 @@ impl Routing {
         metrics: Metrics,
         carrier: Option<Arc<dyn Carrier>>,
     ) -> Result<Self, HostFileError> {
-        let (shares, shadows) = (StoredShares::open(host)?, Arc::default());
-        let here = Arc::default();
-        Ok(Self { carrier, here, shares, shadows, metrics, absent: Mutex::default(), readiness: Mutex::default() })
+        let (shares, shadows, pretences) = (StoredShares::open(host)?, Arc::default(), Pretences::default());
+        let (here, absent, readiness) = (Arc::default(), Mutex::default(), Mutex::default());
+        Ok(Self { carrier, here, shares, shadows, metrics, pretences, absent, readiness })
     }
 
     /// Finds who serves a context in the newest set, whenever it is asked.

@@ -8,6 +8,7 @@ use seam_store::ids::ContextName;
 use super::routing::Routing;
 use crate::call::{Affinity, ContextIndex, Failure};
 use crate::guest::dispatch::{Dispatch, DispatchTable, WatchedVersion};
+use crate::pretend::PretendedCallee;
 use crate::remote::RemoteCallee;
 use crate::route::{Member, Route};
 use crate::run::Generation;
@@ -59,10 +60,11 @@ impl ServingSet {
                 let (names, carrier, here) = (names.clone(), carrier.clone(), routing.here());
                 return Arc::new(RemoteCallee { index, context, names, carrier, here });
             }
-            match routes.get(&generation.index) {
+            let here: Arc<dyn Dispatch> = match routes.get(&generation.index) {
                 Some(route) => route.clone(),
                 None => generation.clone(),
-            }
+            };
+            pretended(generation, here, &generations, routing)
         };
         let callees = generations.iter().map(dispatch).collect();
         let clickable = routes.values().filter(|route| route.counts_clicks()).cloned().collect();
@@ -124,6 +126,25 @@ impl ServingSet {
         let same = self.generations.iter().zip(generations).all(|(one, other)| Arc::ptr_eq(one, other));
         same && self.generations.len() == generations.len()
     }
+}
+
+/// `callee`, which is `inner`, or a callee that is pretended to live on another host for some of its callers.
+fn pretended(
+    callee: &Generation,
+    inner: Arc<dyn Dispatch>,
+    generations: &[Arc<Generation>],
+    routing: &Routing,
+) -> Arc<dyn Dispatch> {
+    let pretences = routing.pretences.of(callee.context());
+    if pretences.is_empty() {
+        return inner;
+    }
+    let of_caller = |caller: &Arc<Generation>| {
+        let context = caller.context().variant().map_or(caller.context().as_str(), |(context, _)| context);
+        pretences.get(context).filter(|_| caller.lives_elsewhere().is_none()).cloned()
+    };
+    let (index, context) = (callee.index, callee.context().clone());
+    Arc::new(PretendedCallee { index, context, inner, by_caller: generations.iter().map(of_caller).collect() })
 }
 
 /// The route of the context whose main variant is `main`, when it has other variants.

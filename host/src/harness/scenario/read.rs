@@ -57,6 +57,10 @@ pub fn contract(file: &Path) -> Result<Contract, Problems> {
             let message = "a contract cannot use `given.sql`: implementations have different tables";
             document.report(sql.place, message, "use `given.calls`, with functions of the interface");
         }
+        if let Some(pretended) = scenario.given.pretended.first() {
+            let message = "a contract cannot use `given.pretend`: implementations call different contexts";
+            document.report(pretended.place, message, "pretend in a scenario of the context");
+        }
         if let Some(rows) = scenario.then.rows.first() {
             let message = "a contract cannot use `then.rows`: implementations have different tables";
             document.report(rows.sql.place, message, "call a function that returns the rows");
@@ -95,6 +99,7 @@ impl Default for Given {
             sql: Vec::new(),
             calls: Vec::new(),
             stubs: Vec::new(),
+            pretended: Vec::new(),
         }
     }
 }
@@ -155,6 +160,7 @@ fn given(table: Option<Table<'_, '_>>, base: &Given, folder: &Path) -> Given {
     let mut stubs: Vec<Stub> = table.tables("stub").into_iter().filter_map(stub).collect();
     stubs.append(&mut given.stubs);
     given.stubs = stubs;
+    given.pretended.extend(table.strings("pretend", "orders->finance latency=5ms loss=1%"));
     table.finish();
     given
 }

@@ -300,7 +300,7 @@ fn verified(link: &Link, material: &Material, chain: &[CertificateDer<'_>]) -> R
 }
 
 /// Asks whether both hosts fit each other.
-async fn greet(link: &Link, line: &Line) -> Result<(), Reason> {
+pub(super) async fn greet(link: &Link, line: &Line) -> Result<(), Reason> {
     const SAY: &str = "the log of the other host says more";
     let response = line.requests.clone().send_request(wire::greeting(&link.authority, &link.system)).await;
     let (parts, body) = response.map_err(|error| handshake::explain(&error))?.into_parts();

@@ -71,6 +71,19 @@ async fn a_failure_is_the_same_at_its_caller_and_is_counted() {
     assert!(metrics().contains("seam_remote_up{peer=\"books\"} 0"), "a host that is gone");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_way_to_a_host_is_measured_without_a_call_and_one_that_is_gone_says_so() {
+    let pki = Pki::new();
+    let books = Books::start(&pki.books()).await;
+    let shop = client(&pki.shop(), books.address);
+    let way = in_time(shop.round_trip("books")).await.unwrap();
+    assert!(way > Duration::ZERO);
+    assert!(books.finance.heads.lock().unwrap().is_empty(), "no context was called");
+    assert!(in_time(shop.round_trip("bank")).await.unwrap_err().contains("no other host `bank`"));
+    books.stopped().await;
+    in_time(shop.round_trip("books")).await.unwrap_err();
+}
+
 /// An alarm on 0 must not ring for a host that no call needs.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_no_call_has_asked_for_counts_as_reachable() {
