@@ -185,6 +185,11 @@ fn stage(
     register: &Register,
 ) -> Result<Plan, Error> {
     let target = config(manifest, context.as_str())?;
+    // The next start would encrypt the file that is there, if it fits. It must do so before the copy makes the key, with
+    // which a file in the clear fits no more.
+    if register.compare(context, &target).is_ok() && target.path.is_file() {
+        seam_store::encrypt_if_clear(&target).map_err(|source| Error::Open { context: context.to_string(), source })?;
+    }
     let staged = folder::stores(data).join(format!(".restore-{context}.db"));
     private::copy(&from, &staged).map_err(|source| Error::Write { path: staged.clone(), source })?;
     let damaged = |error: &dyn std::error::Error| Error::Damaged { path: from.clone(), why: chain(error) };
@@ -195,6 +200,7 @@ fn stage(
             OpenError::NoSealKey { .. } => Error::Open { context: context.to_string(), source },
             source => damaged(&source),
         };
+        seam_store::encrypt_if_clear(&copy).map_err(unusable)?;
         seam_store::seal_if_plain(&copy).map_err(unusable)?;
         let copy = Database::open(copy.clone()).map_err(unusable)?;
         copy.quick_check().map_err(|error| damaged(&error))?;

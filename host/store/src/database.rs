@@ -21,7 +21,7 @@ use crate::sql::Script;
 use crate::statistics::{Counters, Statistics, wal_bytes};
 use crate::transaction::Transaction;
 use crate::writer::{CommitOutcome, Writer};
-use crate::{blocking, limits, private, row_seals, sealing};
+use crate::{blocking, encrypting, limits, private, row_seals, sealing};
 
 /// How often a statement without a transaction of its context runs when failures of other transactions undo it. To be
 /// undone twice is rare, and three times does not happen.
@@ -43,6 +43,7 @@ impl Database {
             private::folder(folder).map_err(|source| OpenError::Folder { path: config.path.clone(), source })?;
         }
         blocking::block_in_place(|| {
+            encrypting::ready(&config)?;
             sealing::ready(&config)?;
             let writer = Arc::new(Writer::open(config.clone())?);
             let readers = Readers::open(config, writer.health.clone())?;

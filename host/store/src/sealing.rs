@@ -166,7 +166,7 @@ impl From<OpenError> for Unsealed {
 }
 
 /// Whether each page of the file leaves room for a seal: byte 20 of its header.
-fn has_room(path: &Path) -> std::io::Result<bool> {
+pub(super) fn has_room(path: &Path) -> std::io::Result<bool> {
     let mut header = [0; 21];
     std::fs::File::open(path)?.read_exact(&mut header)?;
     Ok(header.last().is_some_and(|reserved| usize::from(*reserved) == page_seals::BYTES))
@@ -193,7 +193,7 @@ fn convert(config: &Config, key: &Key) -> Result<(), OpenError> {
         source.execute_batch("PRAGMA secure_delete = ON").map_err(failed)?;
         let way = vfs::name().map_err(failed)?;
         if has_room(path).map_err(|source| unread(path, source))? {
-            // Page by page: SQLCipher makes no other file of one whose pages leave room, without a key.
+            // Page by page: SQLCipher makes no other file in the clear of one whose pages leave room.
             let flags = flags - OpenFlags::SQLITE_OPEN_URI;
             let mut sealed = rusqlite::Connection::open_with_flags_and_vfs(&aside, flags, way).map_err(failed)?;
             let copy = rusqlite::backup::Backup::new(&source, &mut sealed).map_err(failed)?;

@@ -67,6 +67,7 @@ const FLOORS: &[Floors] = &[
             &["database"],
             &["transaction"],
             &["writer", "readers"],
+            &["encrypting"],
             &["sealing", "votes"],
             &["look"],
             &["open", "host", "health"],

@@ -301,17 +301,6 @@ fn a_file_that_is_not_a_database_is_named_with_a_remedy() {
     assert!(matches!(Database::open(config).unwrap_err(), OpenError::Sqlite { .. }));
 }
 
-#[cfg(not(feature = "sqlcipher"))]
-#[test]
-fn an_encrypted_store_is_refused_by_a_host_without_encryption() {
-    let folder = TempDir::new().unwrap();
-    let key = folder.path().join("shop.key");
-    let of = |key| Config { key: Some(KeySource::File(key)), ..config(&folder, 64) };
-    assert!(matches!(Database::open(of(key.clone())), Err(OpenError::NoEncryption)));
-    assert!(!config(&folder, 64).path.exists(), "and it is not made in the clear");
-}
-
-#[cfg(feature = "sqlcipher")]
 #[test]
 fn an_encrypted_store_opens_with_its_key_alone() {
     let folder = TempDir::new().unwrap();
