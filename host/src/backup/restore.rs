@@ -197,7 +197,7 @@ fn stage(
     let looked = (|| {
         let unusable = |source: OpenError| match source {
             // The file may be whole: its key is missing here.
-            OpenError::NoSealKey { .. } => Error::Open { context: context.to_string(), source },
+            OpenError::NoSealKey { .. } | OpenError::Key(_) => Error::Open { context: context.to_string(), source },
             source => damaged(&source),
         };
         seam_store::encrypt_if_clear(&copy).map_err(unusable)?;

@@ -14,23 +14,23 @@ use seam_store::{Config, Database, KeySource, Migration, migrate, private};
 const BLOCKS: i64 = 20;
 const ROWS: i64 = 20_000;
 const SCHEMA: &str = "
-CREATE TABLE album (id INTEGER PRIMARY KEY, title TEXT NOT NULL, price INTEGER NOT NULL) STRICT;
-CREATE TABLE entry (id INTEGER PRIMARY KEY, album INTEGER NOT NULL, note TEXT NOT NULL) STRICT;
-CREATE INDEX entry_by_album ON entry (album);
+CREATE TABLE item (id INTEGER PRIMARY KEY, title TEXT NOT NULL, price INTEGER NOT NULL) STRICT;
+CREATE TABLE entry (id INTEGER PRIMARY KEY, item INTEGER NOT NULL, note TEXT NOT NULL) STRICT;
+CREATE INDEX entry_by_item ON entry (item);
 CREATE VIRTUAL TABLE words USING fts5 (title, tokenize = 'unicode61');
-INSERT INTO album WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 20000)
+INSERT INTO item WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 20000)
     SELECT i, 'the ' || (i % 97) || ' songs of ' || (i % 1009) || ' nights and ' || i || ' days', i FROM n;
-INSERT INTO words (rowid, title) SELECT id, title FROM album;";
+INSERT INTO words (rowid, title) SELECT id, title FROM item;";
 
 /// Name, operations, and what one of them is.
 type Work = (&'static str, i64, fn(&Arc<Database>, i64));
 
 const WORKS: [Work; 6] = [
     ("point-read", 40_000, |shop, i| {
-        shop.query("SELECT title, price FROM album WHERE id = ?1", &[spread(i).into()], soon()).unwrap();
+        shop.query("SELECT title, price FROM item WHERE id = ?1", &[spread(i).into()], soon()).unwrap();
     }),
     ("100-rows", 3_000, |shop, i| {
-        let sql = "SELECT id, title, price FROM album WHERE id > ?1 ORDER BY id LIMIT 100";
+        let sql = "SELECT id, title, price FROM item WHERE id > ?1 ORDER BY id LIMIT 100";
         shop.query(sql, &[(spread(i) % (ROWS - 100)).into()], soon()).unwrap();
     }),
     ("search", 2_000, |shop, i| {
@@ -39,7 +39,7 @@ const WORKS: [Work; 6] = [
         shop.query(sql, &[word.as_str().into()], soon()).unwrap();
     }),
     ("autocommit", 300, |shop, i| {
-        shop.execute("UPDATE album SET price = price + 1 WHERE id = ?1", &[spread(i).into()], soon()).unwrap();
+        shop.execute("UPDATE item SET price = price + 1 WHERE id = ?1", &[spread(i).into()], soon()).unwrap();
     }),
     // 16 callers side by side, 40 transactions each.
     ("group-commit", 640, |shop, i| transaction(shop, i)),
@@ -50,7 +50,7 @@ const WORKS: [Work; 6] = [
             rows.integer(spread(i * 1_000 + n));
             rows.text(b"a note of some length, as they are").unwrap();
         }
-        shop.execute_many("INSERT INTO entry (album, note) VALUES (?1, ?2)", &rows.finish(), soon()).unwrap();
+        shop.execute_many("INSERT INTO entry (item, note) VALUES (?1, ?2)", &rows.finish(), soon()).unwrap();
     }),
 ];
 
@@ -101,15 +101,15 @@ fn main() {
 }
 
 fn transaction(shop: &Arc<Database>, i: i64) {
-    let (album, deadline) = (spread(i), soon());
+    let (item, deadline) = (spread(i), soon());
     let mut tx = shop.begin(deadline).unwrap();
-    tx.query("SELECT price FROM album WHERE id = ?1", &[album.into()], deadline).unwrap();
-    tx.execute("UPDATE album SET price = price - 1 WHERE id = ?1", &[album.into()], deadline).unwrap();
-    tx.execute("INSERT INTO entry (album, note) VALUES (?1, 'sold')", &[album.into()], deadline).unwrap();
+    tx.query("SELECT price FROM item WHERE id = ?1", &[item.into()], deadline).unwrap();
+    tx.execute("UPDATE item SET price = price - 1 WHERE id = ?1", &[item.into()], deadline).unwrap();
+    tx.execute("INSERT INTO entry (item, note) VALUES (?1, 'sold')", &[item.into()], deadline).unwrap();
     tx.commit().unwrap();
 }
 
-/// The i-th of the albums, in an order that is no order.
+/// The i-th of the items, in an order that is no order.
 fn spread(i: i64) -> i64 {
     (i * 7_919) % ROWS + 1
 }

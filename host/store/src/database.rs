@@ -12,6 +12,7 @@ use crate::connection::{Connection, Queried};
 use crate::error::Error;
 use crate::health::Trouble;
 use crate::host_table;
+use crate::key::KeySource;
 use crate::mark::Mark;
 use crate::open::OpenError;
 use crate::readers::{Reader, Readers};
@@ -44,6 +45,8 @@ impl Database {
         }
         blocking::block_in_place(|| {
             encrypting::ready(&config)?;
+            // Before a key of the seals is made: a file without its key cannot be opened.
+            config.key.as_ref().map(KeySource::read).transpose()?;
             sealing::ready(&config)?;
             let writer = Arc::new(Writer::open(config.clone())?);
             let readers = Readers::open(config, writer.health.clone())?;

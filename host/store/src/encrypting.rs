@@ -1,8 +1,8 @@
-//! How a file gets encrypted: at its first start as an encrypted store, and when the operator takes or restores one that
-//! is in the clear.
+//! How a file gets encrypted: at its first start as an encrypted store, and when the operator takes or restores one
+//! that is in the clear.
 //!
-//! Its contents are written to an encrypted file beside it, which then takes its name. Until the key has its own name as
-//! well, the next start goes on where this one was cut off.
+//! Its contents are written to an encrypted file beside it, which then takes its name. Until the key has its own name
+//! as well, the next start goes on where this one was cut off.
 //! Invariant: once the key has its name, no start takes a file in the clear: only the operator does.
 //! Not here: where the key is (`key`).
 
@@ -17,8 +17,8 @@ use crate::open::{OpenError, failed as unopened};
 use crate::sealing::has_room;
 use crate::{private, vfs, votes};
 
-/// Makes a file that is about to be opened ready for it: makes its key if it has none, and encrypts what is there in the
-/// clear. The file must not be open in this process, unless it has its key.
+/// Makes a file that is about to be opened ready for it: makes its key if it has none, and encrypts what is there in
+/// the clear. The file must not be open in this process, unless it has its key.
 ///
 /// # Errors
 /// When something cannot be written.

@@ -185,7 +185,7 @@ impl View {
         let seals = vfs::seals_of(&config.path);
         let damage = if log == Log::Read { quick_check(&mut sqlite, within) } else { None };
         let broken = || config.key.as_ref().and_then(|_| damage::of_encryption(&sqlite));
-        let damage = damage.or_else(broken);
+        let damage = broken().or(damage);
         let damage = damage.map(|found| seals.and_then(|seals| seals.fault()).unwrap_or(found));
         let rows = match config.seal.as_ref().map(Seal::key).transpose()?.flatten() {
             Some(key) if log == Log::Read && damage.is_none() => {
