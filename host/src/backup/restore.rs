@@ -185,9 +185,9 @@ fn stage(
     register: &Register,
 ) -> Result<Plan, Error> {
     let target = config(manifest, context.as_str())?;
-    // The next start would encrypt the file that is there, if it fits. It must do so before the copy makes the key, with
-    // which a file in the clear fits no more.
-    if register.compare(context, &target).is_ok() && target.path.is_file() {
+    // The next start would encrypt the file that is there, if it fits. That comes before the copy makes the key: once
+    // there is one, a file in the clear fits no more.
+    if target.key.is_some() && register.compare(context, &target).is_ok() && target.path.is_file() {
         seam_store::encrypt_if_clear(&target).map_err(|source| Error::Open { context: context.to_string(), source })?;
     }
     let staged = folder::stores(data).join(format!(".restore-{context}.db"));

@@ -1,7 +1,8 @@
 //! What a build of SQLite costs: the measurement behind `decisions/0015-one-build-encrypts.md`.
 //!
 //! `file_bench WORK [FOLDER]` runs one work once, on a new file on the disk that FOLDER is on, and prints its
-//! nanoseconds for one operation, of 20 blocks the median and the least; `file_bench all` runs all of them; `key=KEY` as a third word encrypts the file.
+//! nanoseconds for one operation, of 20 blocks the median and the least; `file_bench all` runs all of them; `key=KEY`
+//! as a third word encrypts the file.
 //! To compare two builds, run them by turns: a median of one run says little on a busy machine.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
