@@ -12,8 +12,20 @@ const USED: [&str; 8] = [
     "libtomcrypt/prngs/",
 ];
 
+/// Chooses LibTomCrypt in SQLCipher's own build.
+const FLAG: &str = "-DSQLCIPHER_CRYPTO_LIBTOMCRYPT";
+
 fn main() {
-    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=LIBSQLITE3_FLAGS");
+    // Without it, SQLCipher would not find OpenSSL's headers, and not say why.
+    if !std::env::var("LIBSQLITE3_FLAGS").is_ok_and(|flags| flags.split_whitespace().any(|flag| flag == FLAG)) {
+        println!(
+            "cargo::error=`LIBSQLITE3_FLAGS` lacks `{FLAG}`: build in the folder whose `.cargo/config.toml` has it, or \
+             set the variable as it stands there"
+        );
+        return;
+    }
     let sources = sqlcipher_src::source_dir();
     let headers = sources.join(sqlcipher_src::LIBTOMCRYPT_INCLUDE_DIR);
     let used = sqlcipher_src::LIBTOMCRYPT_SOURCES.iter().filter(|file| USED.iter().any(|used| file.starts_with(used)));
@@ -28,5 +40,5 @@ fn main() {
         .opt_level(3)
         .warnings(false)
         .compile("tomcrypt");
-    println!("cargo:include={}", headers.display());
+    println!("cargo::metadata=include={}", headers.display());
 }

@@ -1,4 +1,4 @@
-//! What a build of SQLite costs: the measurement behind `decisions/0015-one-build-encrypts.md`.
+//! What a build of SQLite costs: the measurement behind `decisions/0016-the-host-encrypts.md`.
 //!
 //! `file_bench WORK [FOLDER]` runs one work once, on a new file on the disk that FOLDER is on, and prints its
 //! nanoseconds for one operation, of 20 blocks the median and the least; `file_bench all` runs all of them; `key=KEY`

@@ -2,7 +2,8 @@
 //!
 //! A key that the host makes waits under another name until the file is encrypted with it. So a key that is there says
 //! that the file must be encrypted.
-//! Invariant: a key is never in the manifest, in an error or in a log.
+//! Invariant: a key is never in the manifest, in an error or in a log. A build that cannot encrypt reads none, and makes
+//! none.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,8 @@ pub enum KeyError {
     Environment { name: String },
     #[error("the key in {source_of_key} is empty")]
     Empty { source_of_key: KeySource },
+    #[error("the file is to be encrypted, and this program was built without encryption")]
+    NoEncryption,
 }
 
 /// A key in memory. It cannot be printed.
@@ -58,6 +61,7 @@ impl KeySource {
     }
 
     pub(super) fn read(&self) -> Result<Key, KeyError> {
+        can_encrypt()?;
         let text = match self {
             Self::File(path) | Self::Own(path) => {
                 let failed = |source| KeyError::File { path: path.clone(), source };
@@ -95,6 +99,7 @@ impl KeySource {
     /// # Errors
     /// When it cannot be written.
     pub(super) fn next(&self) -> Result<Self, KeyError> {
+        can_encrypt()?;
         let Self::Own(path) = self else { return Ok(self.clone()) };
         if let Some(waiting) = self.waiting() {
             return Ok(waiting);
@@ -117,6 +122,14 @@ impl KeySource {
         let Self::Own(path) = self else { return Ok(()) };
         private::rename_durably(&waiting(path), path).map_err(|source| KeyError::Make { path: path.clone(), source })
     }
+}
+
+/// SQLite without SQLCipher takes a key without a word, and writes the file in the clear.
+///
+/// # Errors
+/// In a build without the feature `encryption`.
+fn can_encrypt() -> Result<(), KeyError> {
+    if cfg!(feature = "encryption") { Ok(()) } else { Err(KeyError::NoEncryption) }
 }
 
 /// Where a key waits until the file is encrypted with it.

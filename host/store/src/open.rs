@@ -73,6 +73,9 @@ impl OpenError {
             Self::Key(KeyError::Make { path, .. }) => {
                 format!("check that the host may write `{}` and that its disk has room", path.display())
             }
+            Self::Key(KeyError::NoEncryption) => {
+                "build `seam-store` with its feature `encryption`, or set `encrypted = false`".to_owned()
+            }
             Self::Key(KeyError::Environment { name }) => format!("set `{name}`"),
             Self::Key(KeyError::Empty { source_of_key }) => format!("put a key into {source_of_key}"),
             Self::Key(KeyError::Seals { path, .. }) => {
