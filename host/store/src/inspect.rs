@@ -187,6 +187,9 @@ impl View {
         let broken = || config.key.as_ref().and_then(|_| damage::of_encryption(&sqlite));
         let damage = broken().or(damage);
         let damage = damage.map(|found| seals.and_then(|seals| seals.fault()).unwrap_or(found));
+        if log == Log::Read && damage.is_none() {
+            sealing::has_key(&sqlite, config)?;
+        }
         let rows = match config.seal.as_ref().map(Seal::key).transpose()?.flatten() {
             Some(key) if log == Log::Read && damage.is_none() => {
                 let within = within.map(|_| Duration::from_millis(limits::STORE_SEALS_MS_MAX));

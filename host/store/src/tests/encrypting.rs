@@ -163,6 +163,29 @@ fn a_file_in_the_clear_that_has_a_key_is_taken_by_the_operator_alone() {
 }
 
 #[test]
+fn an_encrypted_file_without_the_key_of_its_seals_is_not_taken_until_the_operator_seals_it_again() {
+    let books = Books::new(&["entry"]);
+    books.enter(true);
+    let (seal, aside) = (books.key().with_extension("seal"), books.folder.path().join("aside"));
+    std::fs::rename(&seal, &aside).unwrap();
+    let why = books.why();
+    assert!(why.contains("put the key back as") && why.contains("books.seal") && why.contains("seam accept"), "{why}");
+    assert!(matches!(Database::open(books.config(true)), Err(OpenError::NoSealKey { .. })));
+    // Nor is one made for a file that cannot be read.
+    let key = std::fs::read(books.key()).unwrap();
+    std::fs::write(books.key(), "another key").unwrap();
+    assert!(matches!(Database::open(books.config(true)), Err(OpenError::NotADatabase { .. })));
+    std::fs::write(books.key(), key).unwrap();
+    assert!(!seal.exists(), "none is made");
+    std::fs::rename(&aside, &seal).unwrap();
+    assert_eq!((books.why(), books.entries()), (String::new(), 1));
+    std::fs::remove_file(&seal).unwrap();
+    books.register.accept(&Books::name(), &books.config(true), |_, _| Ok(())).unwrap();
+    assert_eq!((books.why(), books.entries()), (String::new(), 1));
+    assert!(books.up(true).verify_seals().unwrap().words().is_none() && seal.is_file());
+}
+
+#[test]
 fn a_restore_point_from_before_is_put_back_encrypted() {
     let books = Books::new(&["entry"]);
     books.enter(false);
