@@ -2,9 +2,12 @@
 //! disk in the clear.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use seam::deploy::{DeployOutcome, DeployReport, Step};
+use seam_store::private;
 use seam_tests::System;
 use seam_tests::host::{Host, seam};
 use seam_tests::repo;
@@ -247,5 +250,41 @@ fn the_shops_books_are_deployed_rolled_back_and_tested_alone() -> Result<()> {
     // Alone, on files that are made for the scenarios and have no secrets, and need no key.
     let output = seam(&repo().join("seam.toml"), &["test", "finance", "--all"])?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    Ok(())
+}
+
+/// The books move to a host of their own by a backup, and their keys beside it.
+#[test]
+fn a_store_moves_to_another_host_with_its_keys_and_not_without() -> Result<()> {
+    let shop = Shop::new()?;
+    let host = shop.up()?;
+    let balance = shop.call("finance", "books.get-trial-balance()")?;
+    ensure!(host.stop(Duration::from_secs(20))?.success(), "it stops");
+    let backups = shop.folder.path().join("backups");
+    let backup = shop.seam(&["backup", &backups.to_string_lossy()])?.trim().to_owned();
+    let from_it = ["restore", "finance", "--from", &backup, "--as", "books"];
+    let shop = shop.apart()?;
+    let refused = |why: &str| -> Result<()> {
+        let output = seam(&shop.manifest(), &from_it)?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(!output.status.success() && said.contains(why), "{why}: {said}");
+        ensure!(!shop.folder.path().join("books/stores/finance.db").exists(), "{why}: it is there");
+        Ok(())
+    };
+    refused("put the key back as")?;
+    let (old, new) = (shop.data().join("keys"), shop.folder.path().join("books/keys"));
+    private::folder(&new)?;
+    private::write(&new.join("finance.key"), format!("x'{}'\n", "5a".repeat(32)).as_bytes())?;
+    refused("its key is wrong")?;
+    ensure!(!new.join("finance.seal").exists(), "no key of seals is made for a file that cannot be read");
+    // As docs/placement.md has it.
+    let copied = Command::new("cp").arg("-p").args(files(&old)?).arg(&new).status()?;
+    ensure!(copied.success(), "the keys are copied");
+    let output = seam(&shop.manifest(), &from_it)?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let _hosts = shop.up()?;
+    ensure!(shop.call("finance", "books.get-trial-balance()")? == balance, "the same books");
+    let moved = std::fs::read(shop.folder.path().join("books/stores/finance.db"))?;
+    ensure!(!moved.starts_with(b"SQLite format 3"), "encrypted there, too");
     Ok(())
 }
