@@ -2,8 +2,8 @@
 //!
 //! A key that the host makes waits under another name until the file is encrypted with it. So a key that is there says
 //! that the file must be encrypted.
-//! Invariant: a key is never in the manifest, in an error or in a log. A build that cannot encrypt reads none, and makes
-//! none.
+//! Invariant: a key is never in the manifest, in an error or in a log. A build that cannot encrypt neither reads one
+//! nor makes one.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
