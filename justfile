@@ -42,7 +42,7 @@ scenarios *args: _host
     @{{ release }} build >&2
     @{{ release }} test {{ args }}
 
-# Check what a reviewer would: format, lints, tests. Continuous integration runs `test-encrypted`, too
+# Check what a reviewer would: format, lints, tests
 check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
@@ -100,13 +100,6 @@ simulate seeds="10000" seed="":
 # Plant faults in the sources, one at a time, and say which the tests notice; `just mutants NAME` plants some of them
 mutants *args:
     cargo run -p seam-mutants -- {{ args }}
-
-# Test encrypted stores: another build of the host, with SQLCipher and OpenSSL from source
-test-encrypted:
-    @# With a test: the features of the dependencies are then the same as for the tests, so nothing is built twice.
-    cargo build --workspace --bin seam --bin shop-data --test encrypted --features seam-tests/sqlcipher
-    @{{ debug }} build >&2
-    cargo test --workspace --features seam-tests/sqlcipher --lib --test encrypted
 
 # Look for known faults, licences and foreign sources among the dependencies: SECURITY.md says when
 advisories: _cargo-deny

@@ -78,6 +78,18 @@ impl Shop {
         Self::make(orders, customers, &[])
     }
 
+    /// With finance's file in the clear: for what is not done to encrypted files, such as recordings.
+    ///
+    /// # Errors
+    /// When the manifest does not encrypt it.
+    pub fn in_the_clear() -> Result<Self> {
+        let shop = Self::new()?;
+        let text = std::fs::read_to_string(shop.manifest())?;
+        ensure!(text.contains("encrypted = true, "), "the manifest's line has changed");
+        std::fs::write(shop.manifest(), text.replace("encrypted = true, ", ""))?;
+        Ok(shop)
+    }
+
     /// With these engines beside the one in Rust.
     ///
     /// # Errors

@@ -1,9 +1,9 @@
 //! A context with an encrypted file passes the gate like any other, and nothing of what is in its file is ever on the
 //! disk in the clear.
-//!
-//! Needs a host that can encrypt: `just test-encrypted`.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use seam::deploy::{DeployOutcome, DeployReport, Step};
@@ -53,9 +53,6 @@ impl Fixture {
             .context("asking", &asking()?, r#"imports = ["t:numbers/numbers"]"#)?
             .lines("[recording]\ncalls_per_s = 10000");
         let manifest = system.write()?;
-        let keys = system.folder.path().join("data/keys");
-        std::fs::create_dir_all(&keys)?;
-        private::write(&keys.join("numbers.key"), b"a long enough key\n")?;
         Ok(Self { system, manifest })
     }
 
@@ -95,7 +92,8 @@ impl Fixture {
             let bytes = std::fs::read(&path)?;
             looked_at += 1;
             ensure!(!contains(&bytes, SECRET.as_bytes()), "{when}: `{}` has it in the clear", path.display());
-            if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("numbers")) {
+            let is_its = |name: &str| name.starts_with("numbers") && !name.ends_with(".key");
+            if path.file_name().is_some_and(|name| is_its(&name.to_string_lossy())) {
                 of_the_context += 1;
                 ensure!(!bytes.starts_with(b"SQLite format 3"), "{when}: `{}` is a database", path.display());
             }
@@ -200,17 +198,10 @@ fn the_values_of_recorded_calls_are_never_shown() -> Result<()> {
     Ok(())
 }
 
-/// The shop's own books: their file is encrypted as soon as the host can.
+/// The shop's own books, with the key that its first start makes.
 #[test]
 fn the_shops_books_are_deployed_rolled_back_and_tested_alone() -> Result<()> {
     let shop = Shop::new()?;
-    let keyless = shop.up()?;
-    let said = String::from_utf8(seam(&shop.manifest(), &["contexts"])?.stderr)?;
-    ensure!(said.contains("finance.key"), "without its key it alone does not serve: {said}");
-    ensure!(keyless.get("/")?.status == 200);
-    drop(keyless);
-    std::fs::create_dir_all(shop.data().join("keys"))?;
-    private::write(&shop.data().join("keys/finance.key"), b"a long enough key")?;
     let host = shop.up()?;
     let sales = std::fs::read_to_string(shop.data().join("demo/sales.jsonl"))?;
     let sale: serde_json::Value = serde_json::from_str(sales.lines().next().context("a sale")?)?;
@@ -245,8 +236,55 @@ fn the_shops_books_are_deployed_rolled_back_and_tested_alone() -> Result<()> {
     clear("rolled back")?;
     ensure!(shop.call("finance", "books.get-trial-balance()")? == balance);
     drop(host);
+    let (key, aside) = (shop.data().join("keys/finance.key"), shop.folder.path().join("finance.key"));
+    std::fs::rename(&key, &aside)?;
+    let keyless = shop.up()?;
+    let said = String::from_utf8(seam(&shop.manifest(), &["contexts"])?.stderr)?;
+    ensure!(said.contains("finance.key"), "without its key it alone does not serve: {said}");
+    ensure!(keyless.get("/")?.status == 200 && !key.exists());
+    drop(keyless);
+    std::fs::rename(&aside, &key)?;
+    let host = shop.up()?;
+    ensure!(shop.call("finance", "books.get-trial-balance()")? == balance);
+    drop(host);
     // Alone, on files that are made for the scenarios and have no secrets, and need no key.
     let output = seam(&repo().join("seam.toml"), &["test", "finance", "--all"])?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    Ok(())
+}
+
+/// The books move to a host of their own by a backup, and their keys beside it.
+#[test]
+fn a_store_moves_to_another_host_with_its_keys_and_not_without() -> Result<()> {
+    let shop = Shop::new()?;
+    let host = shop.up()?;
+    let balance = shop.call("finance", "books.get-trial-balance()")?;
+    ensure!(host.stop(Duration::from_secs(20))?.success(), "it stops");
+    let backups = shop.folder.path().join("backups");
+    let backup = shop.seam(&["backup", &backups.to_string_lossy()])?.trim().to_owned();
+    let from_it = ["restore", "finance", "--from", &backup, "--as", "books"];
+    let shop = shop.apart()?;
+    let refused = |why: &str| -> Result<()> {
+        let output = seam(&shop.manifest(), &from_it)?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(!output.status.success() && said.contains(why), "{why}: {said}");
+        ensure!(!shop.folder.path().join("books/stores/finance.db").exists(), "{why}: it is there");
+        Ok(())
+    };
+    refused("put the key back as")?;
+    let (old, new) = (shop.data().join("keys"), shop.folder.path().join("books/keys"));
+    private::folder(&new)?;
+    private::write(&new.join("finance.key"), format!("x'{}'\n", "5a".repeat(32)).as_bytes())?;
+    refused("its key is wrong")?;
+    ensure!(!new.join("finance.seal").exists(), "no key of seals is made for a file that cannot be read");
+    // As docs/placement.md has it.
+    let copied = Command::new("cp").arg("-p").args(files(&old)?).arg(&new).status()?;
+    ensure!(copied.success(), "the keys are copied");
+    let output = seam(&shop.manifest(), &from_it)?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let _hosts = shop.up()?;
+    ensure!(shop.call("finance", "books.get-trial-balance()")? == balance, "the same books");
+    let moved = std::fs::read(shop.folder.path().join("books/stores/finance.db"))?;
+    ensure!(!moved.starts_with(b"SQLite format 3"), "encrypted there, too");
     Ok(())
 }

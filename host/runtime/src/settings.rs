@@ -10,7 +10,7 @@ use std::time::Duration;
 use seam_store::ids::ContextName;
 
 use crate::limits;
-pub use seam_store::{Encryption, KeySource, Sealed, Settings as StoreGrant};
+pub use seam_store::{KeySource, Sealed, Settings as StoreGrant};
 
 /// The contexts of one system.
 #[derive(Debug, Clone, PartialEq)]

@@ -185,6 +185,11 @@ fn stage(
     register: &Register,
 ) -> Result<Plan, Error> {
     let target = config(manifest, context.as_str())?;
+    // The next start would encrypt the file that is there, if it fits. That comes before the copy makes the key: once
+    // there is one, a file in the clear fits no more.
+    if target.key.is_some() && register.compare(context, &target).is_ok() && target.path.is_file() {
+        seam_store::encrypt_if_clear(&target).map_err(|source| Error::Open { context: context.to_string(), source })?;
+    }
     let staged = folder::stores(data).join(format!(".restore-{context}.db"));
     private::copy(&from, &staged).map_err(|source| Error::Write { path: staged.clone(), source })?;
     let damaged = |error: &dyn std::error::Error| Error::Damaged { path: from.clone(), why: chain(error) };
@@ -192,9 +197,10 @@ fn stage(
     let looked = (|| {
         let unusable = |source: OpenError| match source {
             // The file may be whole: its key is missing here.
-            OpenError::NoSealKey { .. } => Error::Open { context: context.to_string(), source },
+            OpenError::NoSealKey { .. } | OpenError::Key(_) => Error::Open { context: context.to_string(), source },
             source => damaged(&source),
         };
+        seam_store::encrypt_if_clear(&copy).map_err(unusable)?;
         seam_store::seal_if_plain(&copy).map_err(unusable)?;
         let copy = Database::open(copy.clone()).map_err(unusable)?;
         copy.quick_check().map_err(|error| damaged(&error))?;

@@ -16,7 +16,7 @@ use crate::admin;
 use crate::app::{self, App};
 use crate::folder::{self, Folder};
 use crate::logging::LogFiles;
-use crate::manifest::{Context, Encryption, Manifest};
+use crate::manifest::{Context, Manifest};
 use crate::{http, limits, logging, memory, seed};
 
 #[derive(Debug, Args)]
@@ -131,12 +131,6 @@ pub(super) async fn attend(
     if folder.withdrawn() > 0 {
         let files = folder.withdrawn();
         tracing::warn!(target: "up", files, "other users could read these in the data folder; from now on they cannot");
-    }
-    for context in manifest.here() {
-        let wanted = context.settings.store.as_ref().map_or(Encryption::Off, |store| store.encryption);
-        if wanted == Encryption::IfPossible && !wanted.applies() {
-            tracing::info!(target: "up", "the file of `{}` is not encrypted: this host was built without `sqlcipher`", context.settings.name);
-        }
     }
     if seeds && !manifest.seeds.is_empty() {
         load_seeds(&app, &folder).await?;

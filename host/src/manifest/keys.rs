@@ -11,7 +11,7 @@ use seam_store::ids::ContextName;
 use super::model::{Build, Places};
 use super::problem::Place;
 use super::table::{At, Table};
-use super::{Encryption, KeySource, Sealed, StoreGrant};
+use super::{KeySource, Sealed, StoreGrant};
 use crate::limits;
 
 /// An address to listen on, as an example.
@@ -93,8 +93,7 @@ pub fn store(context: &Table<'_, '_>, folder: &Path) -> Option<StoreGrant> {
     };
     let max_mb = table.integer("max_mb", 1..=limits::STORE_MB_MAX, limits::STORE_MB);
     let sealed = sealed(&table);
-    let encryption = table.encryption("encrypted");
-    let encrypted = encryption != Encryption::Off;
+    let encrypted = table.encrypted("encrypted");
     let file = table.file("key_file", "secrets/catalog.key");
     let env = table.string("key_env", "CATALOG_KEY");
     let report = |place, message: String, remedy: &str| table.document.report(place, message, remedy);
@@ -123,16 +122,8 @@ pub fn store(context: &Table<'_, '_>, folder: &Path) -> Option<StoreGrant> {
             None
         }
     };
-    if encryption == Encryption::On && !cfg!(feature = "sqlcipher") {
-        let remedy = "build the host with `--features sqlcipher`, or write `encrypted = \"if-possible\"`";
-        report(
-            table.place_of("encrypted"),
-            format!("`{name}` asks for encryption, and this host was built without it"),
-            remedy,
-        );
-    }
     table.finish();
-    Some(StoreGrant { encryption, key, max_mb, sealed })
+    Some(StoreGrant { encrypted, key, max_mb, sealed })
 }
 
 /// The tables whose rows are sealed.

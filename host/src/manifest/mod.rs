@@ -42,7 +42,7 @@ pub use origins::{Company, ORIGIN_HEADERS};
 pub use placement::{HostName, PlacedHost, Placement};
 pub use problem::{Place, Problem, Problems};
 pub use seam_runtime::settings::{ContextLimits, ContextSettings, Recording, Shared, SystemSettings};
-pub use seam_store::{Encryption, KeySource, Sealed, Settings as StoreGrant};
+pub use seam_store::{KeySource, Sealed, Settings as StoreGrant};
 pub use shared::differing;
 
 /// The name of a manifest unless `--manifest` gives another.

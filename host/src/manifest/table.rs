@@ -11,7 +11,6 @@ use seam_runtime::did_you_mean::nearest;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Encryption;
 use super::problem::{Place, Problem};
 
 /// The text of a TOML file and the problems found in it so far.
@@ -168,14 +167,11 @@ impl<'d, 't> Table<'d, 't> {
         }
     }
 
-    /// `true`, `false` or `"if-possible"`.
-    pub fn encryption(&self, key: &'static str) -> Encryption {
+    /// `true` or `false`; `"if-possible"`, from when not every host could, is `true`.
+    pub fn encrypted(&self, key: &'static str) -> bool {
         match self.entries.get(key).map(Spanned::get_ref) {
-            Some(DeValue::String(_)) => {
-                self.choice(key, &[("if-possible", Encryption::IfPossible)], Encryption::IfPossible)
-            }
-            _ if self.boolean(key, false) => Encryption::On,
-            _ => Encryption::Off,
+            Some(DeValue::String(_)) => self.choice(key, &[("if-possible", true)], true),
+            _ => self.boolean(key, false),
         }
     }
 

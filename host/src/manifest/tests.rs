@@ -358,14 +358,15 @@ fn a_sealed_store_names_tables_of_its_context_each_once() {
     assert_eq!((sealed.tables, sealed.passing), (vec!["entries".to_owned(), "lines".to_owned()], false));
 }
 
-#[cfg(not(feature = "sqlcipher"))]
 #[test]
-fn an_encrypted_store_needs_a_host_built_with_encryption() {
-    let shown =
-        problems("[context.a]\ncomponent = \"component.wasm\"\nstore = { encrypted = true, key_file = \"key.pem\" }\n");
-    let expect = "seam.toml:3:11: error: `context.a.store` asks for encryption, and this host was built without it\n  \
-                  hint: build the host with `--features sqlcipher`, or write `encrypted = \"if-possible\"`";
-    assert_eq!(shown, expect);
+fn a_store_is_encrypted_by_a_boolean_or_by_the_word_of_earlier_manifests() {
+    let encrypted = |value: &str| {
+        let folder = folder();
+        let text = format!("[context.a]\ncomponent = \"component.wasm\"\nstore = {{ encrypted = {value} }}\n");
+        let manifest = Manifest::parse(&text, &folder.path().join("seam.toml")).unwrap();
+        manifest.contexts[0].settings.store.as_ref().unwrap().encrypted
+    };
+    assert!(encrypted("true") && encrypted("\"if-possible\"") && !encrypted("false"));
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! Not here: how a file is opened (`open`), how a key is read (`key`).
 
+use std::borrow::Cow;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::clock::Clock;
@@ -12,7 +14,8 @@ use crate::seal::{Seal, Sealed};
 /// What a context is granted: a file of its own, within these bounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    pub encryption: Encryption,
+    /// Whether the file is encrypted.
+    pub encrypted: bool,
     /// Where the key of an encrypted file is. `None`: where `KeySource::of_context` says.
     pub key: Option<KeySource>,
     /// The size that the file may grow to.
@@ -24,7 +27,7 @@ pub struct Settings {
 impl Settings {
     /// In the clear, within `max_mb`, and not sealed.
     pub fn plain(max_mb: u64) -> Self {
-        Self { encryption: Encryption::Off, key: None, max_mb, sealed: None }
+        Self { encrypted: false, key: None, max_mb, sealed: None }
     }
 
     /// The same for a file that ends with this process: it needs no key from the data folder.
@@ -35,15 +38,6 @@ impl Settings {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encryption {
-    Off,
-    /// The file is encrypted; without encryption in this build it is not opened.
-    On,
-    /// The file is encrypted if this build has encryption.
-    IfPossible,
-}
-
 /// What a database is opened with.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -51,7 +45,7 @@ pub struct Config {
     pub path: PathBuf,
     /// The size that the file may grow to.
     pub max_mb: u64,
-    /// Where the key is, if the file is encrypted. Needs the cargo feature `sqlcipher`.
+    /// Where the key is, if the file is encrypted.
     pub key: Option<KeySource>,
     /// What of the file is sealed, if anything.
     pub seal: Option<Seal>,
@@ -64,15 +58,14 @@ pub fn file_name(context: &ContextName) -> String {
     format!("{context}.db")
 }
 
-impl Encryption {
-    /// Whether files with this setting are encrypted in this build.
-    pub fn applies(self) -> bool {
-        match self {
-            Self::Off => false,
-            Self::On => true,
-            Self::IfPossible => cfg!(feature = "sqlcipher"),
-        }
-    }
+/// How a database in the clear begins. An encrypted one begins with random bytes.
+const CLEAR: &[u8; 16] = b"SQLite format 3\0";
+
+/// Whether the file at `path` is a database in the clear. It must not be open in this process, which would lose its
+/// locks.
+pub(super) fn is_clear(path: &Path) -> bool {
+    let mut start = [0; CLEAR.len()];
+    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *CLEAR
 }
 
 impl Config {
@@ -87,9 +80,22 @@ impl Config {
         Self {
             path: databases.join(file_name(context)),
             max_mb: settings.max_mb,
-            key: settings.encryption.applies().then(key),
+            key: settings.encrypted.then(key),
             seal: settings.sealed.as_ref().map(|sealed| Seal::of(context, sealed, databases)),
             clock: Clock::system(),
+        }
+    }
+
+    /// What the file is looked at with as it is now: it may wait to be encrypted by its next start, or that start was
+    /// cut off. It must not be open in this process.
+    pub(super) fn as_it_is(&self) -> Cow<'_, Self> {
+        let Some(source) = &self.key else { return Cow::Borrowed(self) };
+        if is_clear(&self.path) {
+            return Cow::Owned(Self { key: None, ..self.clone() });
+        }
+        match source.waiting() {
+            Some(waiting) if !source.is_there() => Cow::Owned(Self { key: Some(waiting), ..self.clone() }),
+            _ => Cow::Borrowed(self),
         }
     }
 

@@ -47,6 +47,7 @@ pub(super) struct Connection {
     seals_rows: Cell<bool>,
     /// The token under which it commits; `None` while the file has no owner.
     token: Cell<Option<u64>>,
+    encrypted: bool,
     long_programs: LongPrograms,
 }
 
@@ -78,8 +79,14 @@ impl Connection {
             fault: Cell::new(None),
             seals_rows: Cell::new(false),
             token: Cell::new(None),
+            encrypted: false,
             long_programs: LongPrograms::default(),
         }
+    }
+
+    /// Whether what a statement has read is compared with what SQLCipher says of the file.
+    pub fn is_encrypted(&mut self, encrypted: bool) {
+        self.encrypted = encrypted;
     }
 
     /// Has every commit say how long the write-ahead log is. Takes the place of SQLite's own checkpoints.
@@ -328,7 +335,24 @@ impl Connection {
         self.guard.arm(deadline);
         let result = run(self);
         self.guard.disarm();
-        result
+        match self.broken_encryption() {
+            Some(found) => {
+                self.fault.set(Some(Fault::Damaged(found.clone())));
+                Err(Error::Unavailable(found))
+            }
+            None => result,
+        }
+    }
+
+    /// Whether a page of an encrypted file did not fit its key, in words.
+    fn broken_encryption(&self) -> Option<String> {
+        // Outside of a transaction that writes, SQLCipher makes the connection one that only reads, which costs less to
+        // see than to ask.
+        let reads = self.role == Role::Reader;
+        if !self.encrypted || (reads && self.sqlite.is_readonly(rusqlite::MAIN_DB).is_ok_and(|only| !only)) {
+            return None;
+        }
+        damage::of_encryption(&self.sqlite)
     }
 
     /// Adds the text of every statement that is kept.

@@ -14,11 +14,12 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::connection::Role;
 use crate::database::Database;
+use crate::encrypting::encrypt_if_clear;
 use crate::error::Error;
 use crate::key::{KeyError, KeySource};
 use crate::mark::Mark;
 use crate::open::{OpenError, open};
-use crate::{blocking, limits, private, vfs};
+use crate::{blocking, damage, limits, private, vfs};
 
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
@@ -95,6 +96,8 @@ impl Database {
             let aside = self.config_at(&self.path().with_extension("restoring"));
             let failed = |source| CopyError::Sqlite { path: aside.path.clone(), source };
             let mark = Mark::read(lease.connection()?.sqlite()).map_err(failed)?;
+            // One from before the file was encrypted.
+            encrypt_if_clear(&self.config_at(path))?;
             to_file(open(&self.config_at(path), Role::Reader)?.sqlite(), &aside, &aside.path)?;
             let restored = (|| {
                 let source = open(&aside, Role::Writer)?;
@@ -142,6 +145,10 @@ pub(super) fn to_file(source: &Connection, config: &Config, path: &Path) -> Resu
         // The incomplete file has a name that no reader looks for, and is synchronised as a whole below.
         target.execute_batch("PRAGMA synchronous = OFF").map_err(failed)?;
         copy_pages(source, &mut target, path, &config.clock)?;
+        if let Some(found) = config.key.as_ref().and_then(|_| damage::of_encryption(source)) {
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+            return Err(failed(rusqlite::Error::SqliteFailure(code, Some(found))));
+        }
         drop(target);
         let synchronised = std::fs::File::open(&partial).and_then(|file| file.sync_all());
         synchronised.and_then(|()| std::fs::rename(&partial, path)).map_err(unwritten)

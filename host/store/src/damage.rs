@@ -28,6 +28,13 @@ pub(super) fn of(error: &rusqlite::Error) -> Option<String> {
     damaged.then(|| message(error))
 }
 
+/// What SQLCipher has noted of an encrypted file, in words: a page that does not fit its key. It hands the first such
+/// page on as zeros, and only the next page fails. So whatever was read counts once this has said `None`.
+pub(super) fn of_encryption(sqlite: &Connection) -> Option<String> {
+    let status = sqlite.query_row("PRAGMA cipher_status", [], |row| row.get::<_, String>(0));
+    (status != Ok("1".to_owned())).then(|| "a page does not fit its encryption".to_owned())
+}
+
 /// Whether `error` is one of an index that a context misuses.
 pub(super) fn is_of_an_index(error: &rusqlite::Error) -> bool {
     error.sqlite_error().is_some_and(|failure| failure.extended_code == ffi::SQLITE_CORRUPT_VTAB)

@@ -12,6 +12,7 @@ use crate::connection::{Connection, Queried};
 use crate::error::Error;
 use crate::health::Trouble;
 use crate::host_table;
+use crate::key::KeySource;
 use crate::mark::Mark;
 use crate::open::OpenError;
 use crate::readers::{Reader, Readers};
@@ -21,7 +22,7 @@ use crate::sql::Script;
 use crate::statistics::{Counters, Statistics, wal_bytes};
 use crate::transaction::Transaction;
 use crate::writer::{CommitOutcome, Writer};
-use crate::{blocking, limits, private, row_seals, sealing};
+use crate::{blocking, encrypting, limits, private, row_seals, sealing};
 
 /// How often a statement without a transaction of its context runs when failures of other transactions undo it. To be
 /// undone twice is rare, and three times does not happen.
@@ -43,6 +44,9 @@ impl Database {
             private::folder(folder).map_err(|source| OpenError::Folder { path: config.path.clone(), source })?;
         }
         blocking::block_in_place(|| {
+            encrypting::ready(&config)?;
+            // Before a key of the seals is made: a file without its key cannot be opened.
+            config.key.as_ref().map(KeySource::read).transpose()?;
             sealing::ready(&config)?;
             let writer = Arc::new(Writer::open(config.clone())?);
             let readers = Readers::open(config, writer.health.clone())?;

@@ -15,7 +15,7 @@ use crate::mark::Mark;
 use crate::open::{self, OpenError};
 use crate::seal::Seal;
 use crate::sealing::{self, Unsealed};
-use crate::{damage, limits, row_seals, schema, vfs};
+use crate::{damage, encrypting, limits, row_seals, schema, vfs};
 
 /// Why a file is not opened as the store of its context.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +80,9 @@ impl Misfit {
             Self::Open(error @ (OpenError::NoSealKey { .. } | OpenError::Seals { .. })) => {
                 format!("{}; to seal the file as it is now, run {accept}", error.remedy())
             }
+            Self::Open(error @ OpenError::InTheClear { .. }) => {
+                format!("{}; to encrypt the file as it is now, run {accept}", error.remedy())
+            }
             Self::Unreadable { path, .. } => format!("check that the host may read `{}`", path.display()),
             Self::Open(OpenError::NotADatabase { path }) => format!(
                 "check the key, or restore a backup; to start with an empty store, move `{}` away and run {accept}",
@@ -117,6 +120,8 @@ pub(super) fn inspect(config: &Config, within: Option<Duration>) -> Result<Optio
     if log.left_out > 1 {
         return Err(Misfit::DamagedLog { path: path(), lost: log.left_out });
     }
+    encrypting::check(config)?;
+    let config = &*config.as_it_is();
     // Kept to the end: they know which page was broken.
     let _seals = vfs::seals_for(config).map_err(OpenError::from)?;
     sealing::check(config).map_err(|why| match why {
@@ -179,7 +184,12 @@ impl View {
         let pages = sqlite.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).map_err(failed)?;
         let seals = vfs::seals_of(&config.path);
         let damage = if log == Log::Read { quick_check(&mut sqlite, within) } else { None };
+        let broken = || config.key.as_ref().and_then(|_| damage::of_encryption(&sqlite));
+        let damage = broken().or(damage);
         let damage = damage.map(|found| seals.and_then(|seals| seals.fault()).unwrap_or(found));
+        if log == Log::Read && damage.is_none() {
+            sealing::has_key(&sqlite, config)?;
+        }
         let rows = match config.seal.as_ref().map(Seal::key).transpose()?.flatten() {
             Some(key) if log == Log::Read && damage.is_none() => {
                 let within = within.map(|_| Duration::from_millis(limits::STORE_SEALS_MS_MAX));

@@ -1,6 +1,9 @@
-//! Where the key of an encrypted file is, and how it is read.
+//! Where the key of an encrypted file is, how it is read, and how the host makes one.
 //!
-//! Invariant: a key is never in the manifest, in an error or in a log.
+//! A key that the host makes waits under another name until the file is encrypted with it. So a key that is there says
+//! that the file must be encrypted.
+//! Invariant: a key is never in the manifest, in an error or in a log. A build that cannot encrypt neither reads one
+//! nor makes one.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,6 +16,8 @@ use crate::{limits, private};
 pub enum KeySource {
     /// A file that holds the key and nothing else; white space at its end does not count.
     File(PathBuf),
+    /// The same file in the data folder. The host makes the key when it encrypts the context's file for the first time.
+    Own(PathBuf),
     /// A variable of the host's environment.
     Environment(String),
 }
@@ -23,10 +28,14 @@ pub enum KeyError {
     File { path: PathBuf, source: std::io::Error },
     #[error("cannot read or write the key of the seals, `{}`", path.display())]
     Seals { path: PathBuf, source: std::io::Error },
+    #[error("cannot make the key file `{}`", path.display())]
+    Make { path: PathBuf, source: std::io::Error },
     #[error("the environment variable `{name}`, which holds the key, is not set")]
     Environment { name: String },
     #[error("the key in {source_of_key} is empty")]
     Empty { source_of_key: KeySource },
+    #[error("the file is to be encrypted, and this program was built without encryption")]
+    NoEncryption,
 }
 
 /// A key in memory. It cannot be printed.
@@ -41,19 +50,20 @@ impl Key {
 impl KeySource {
     /// Where the key of a context is, unless its settings say otherwise. For `order-desk`: the variable
     /// `SEAM_KEY_ORDER_DESK` if it is set, else the file `keys/order-desk.key` beside the folder of the databases. A
-    /// copy of that folder holds no keys.
+    /// copy of that folder holds no keys. The host makes the file if it is missing.
     pub fn of_context(name: &ContextName, databases: &Path) -> Self {
         let variable = variable_of(name);
         if std::env::var_os(&variable).is_some() {
             return Self::Environment(variable);
         }
         let data = databases.parent().unwrap_or(databases);
-        Self::File(data.join("keys").join(format!("{name}.key")))
+        Self::Own(data.join("keys").join(format!("{name}.key")))
     }
 
     pub(super) fn read(&self) -> Result<Key, KeyError> {
+        can_encrypt()?;
         let text = match self {
-            Self::File(path) => {
+            Self::File(path) | Self::Own(path) => {
                 let failed = |source| KeyError::File { path: path.clone(), source };
                 let bytes = private::read_secret(path, limits::STORE_KEY_BYTES_MAX);
                 let bytes = bytes.map_err(|error| failed(error.into()))?;
@@ -67,6 +77,70 @@ impl KeySource {
         }
         Ok(Key(key.to_owned()))
     }
+
+    /// Whether the key must be there already: only one of the host's own is made when it is missing.
+    pub(super) fn is_there(&self) -> bool {
+        match self {
+            Self::Own(path) => path.exists(),
+            Self::File(_) | Self::Environment(_) => true,
+        }
+    }
+
+    /// The key that waits until the file is encrypted with it, if one does. One that was cut off while it was written
+    /// has encrypted nothing.
+    pub(super) fn waiting(&self) -> Option<Self> {
+        let Self::Own(path) = self else { return None };
+        let waiting = Self::File(waiting(path));
+        waiting.read().is_ok_and(|key| is_whole(key.as_str())).then_some(waiting)
+    }
+
+    /// The key that waits, or another one that waits from now on: 32 random bytes, which SQLCipher takes as they are.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn next(&self) -> Result<Self, KeyError> {
+        can_encrypt()?;
+        let Self::Own(path) = self else { return Ok(self.clone()) };
+        if let Some(waiting) = self.waiting() {
+            return Ok(waiting);
+        }
+        let waiting = waiting(path);
+        let failed = |source| KeyError::Make { path: waiting.clone(), source };
+        if let Some(folder) = path.parent() {
+            private::folder(folder).map_err(failed)?;
+        }
+        let digits = rand::random::<[u8; limits::STORE_OWN_KEY_BYTES]>().map(|byte| format!("{byte:02x}")).concat();
+        private::write_durably(&waiting, format!("x'{digits}'\n").as_bytes()).map_err(failed)?;
+        Ok(Self::File(waiting))
+    }
+
+    /// From now on the key that waited is the file's.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub(super) fn take_next(&self) -> Result<(), KeyError> {
+        let Self::Own(path) = self else { return Ok(()) };
+        private::rename_durably(&waiting(path), path).map_err(|source| KeyError::Make { path: path.clone(), source })
+    }
+}
+
+/// SQLite without SQLCipher takes a key without a word, and writes the file in the clear.
+///
+/// # Errors
+/// In a build without the feature `encryption`.
+fn can_encrypt() -> Result<(), KeyError> {
+    if cfg!(feature = "encryption") { Ok(()) } else { Err(KeyError::NoEncryption) }
+}
+
+/// Where a key waits until the file is encrypted with it.
+fn waiting(key: &Path) -> PathBuf {
+    key.with_extension("key.new")
+}
+
+/// Whether `next` has written all of it.
+fn is_whole(key: &str) -> bool {
+    let digits = key.strip_prefix("x'").and_then(|key| key.strip_suffix('\''));
+    digits.is_some_and(|digits| digits.len() == 2 * limits::STORE_OWN_KEY_BYTES)
 }
 
 /// The beginning of the name of each variable that holds a key by default.
@@ -82,7 +156,7 @@ fn variable_of(name: &ContextName) -> String {
 impl fmt::Display for KeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => write!(f, "the file `{}`", path.display()),
+            Self::File(path) | Self::Own(path) => write!(f, "the file `{}`", path.display()),
             Self::Environment(name) => write!(f, "the environment variable `{name}`"),
         }
     }

@@ -70,6 +70,8 @@ pub const STORE_GROUP_MS: u64 = 5;
 pub const STORE_TRANSACTION_MS_MAX: u64 = 10_000;
 /// The file with the key of a store: a passphrase, or 32 bytes in hex.
 pub const STORE_KEY_BYTES_MAX: u64 = 64 * 1024;
+/// The key that the host makes for an encrypted file: that of its cipher, AES-256.
+pub const STORE_OWN_KEY_BYTES: usize = 32;
 /// The key of a file's seals: that of the hash behind them.
 pub const STORE_SEAL_KEY_BYTES: usize = 32;
 /// Looking at the seals of rows at a start, then the file is taken as it is: some million rows. Each page is looked at

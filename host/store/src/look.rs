@@ -20,8 +20,10 @@ pub(super) enum Log {
     Left,
 }
 
-/// A connection that changes neither the file nor its log, and does not copy the log back when it is closed.
+/// A connection that changes neither the file nor its log, and does not copy the log back when it is closed. A file
+/// that waits to be encrypted is read as it is.
 pub(super) fn look(config: &Config, log: Log) -> Result<rusqlite::Connection, OpenError> {
+    let config = &*config.as_it_is();
     let seals = vfs::seals_for(config)?;
     let way = if seals.is_some() { vfs::name() } else { Ok(vfs::BASE) };
     look_by(config, log, way.map_err(|source| failed(&config.path, source))?)
@@ -58,12 +60,17 @@ fn look_by(config: &Config, log: Log, way: &CStr) -> Result<rusqlite::Connection
 /// The file's name for SQLite as a URI. With `immutable`, SQLite takes it for one that no process changes, and leaves
 /// the log out.
 pub(super) fn uri(path: &Path) -> String {
-    let mut uri = "file:".to_owned();
-    for byte in path.as_os_str().as_bytes() {
+    "file:".to_owned() + &escaped(path.as_os_str().as_bytes())
+}
+
+/// As a part of a URI.
+pub(super) fn escaped(bytes: &[u8]) -> String {
+    let mut part = String::new();
+    for byte in bytes {
         match byte {
-            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(*byte)),
-            other => drop(write!(uri, "%{other:02x}")),
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => part.push(char::from(*byte)),
+            other => drop(write!(part, "%{other:02x}")),
         }
     }
-    uri
+    part
 }

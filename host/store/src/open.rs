@@ -27,8 +27,10 @@ pub enum OpenError {
     NotADatabase { path: PathBuf },
     #[error("`{}` cannot use a write-ahead log: its file system reports journal mode `{mode}`", path.display())]
     NoWal { path: PathBuf, mode: String },
-    #[error("the file is to be encrypted, and this host was built without encryption")]
-    NoEncryption,
+    #[error("`{}` is in the clear, and there is a key: a file with that key is encrypted", path.display())]
+    InTheClear { path: PathBuf },
+    #[error("cannot encrypt `{}`", path.display())]
+    Encrypting { path: PathBuf, source: std::io::Error },
     #[error("cannot get the key of the file")]
     Key(#[from] KeyError),
     #[error("`{}` does not fit its seals: {found}", path.display())]
@@ -58,12 +60,21 @@ impl OpenError {
                 format!("check the key, or restore `{}` from a backup; delete it if it holds demo data", path.display())
             }
             Self::NoWal { .. } => "put the data folder on a local file system".to_owned(),
-            Self::NoEncryption => "build with `--features sqlcipher`, or set `encrypted = false`".to_owned(),
+            Self::InTheClear { .. } => "put the encrypted file back, or restore a backup".to_owned(),
+            Self::Encrypting { path, .. } => {
+                format!("check that the disk of `{}` has room for a copy of it", path.display())
+            }
             Self::Key(KeyError::File { path, .. }) => {
                 format!(
-                    "write the key to `{}`, readable by the host alone, or set the context's variable SEAM_KEY_...",
+                    "put the key back as `{}`, readable by the host alone, or set the context's variable SEAM_KEY_...",
                     path.display()
                 )
+            }
+            Self::Key(KeyError::Make { path, .. }) => {
+                format!("check that the host may write `{}` and that its disk has room", path.display())
+            }
+            Self::Key(KeyError::NoEncryption) => {
+                "build `seam-store` with its feature `encryption`, or set `encrypted = false`".to_owned()
             }
             Self::Key(KeyError::Environment { name }) => format!("set `{name}`"),
             Self::Key(KeyError::Empty { source_of_key }) => format!("put a key into {source_of_key}"),
@@ -100,9 +111,6 @@ fn open_with(config: &Config, role: Role, create: OpenFlags) -> Result<Connectio
     if rusqlite::version_number() < VERSION_MIN {
         return Err(OpenError::Version { found: rusqlite::version() });
     }
-    if config.key.is_some() && !cfg!(feature = "sqlcipher") {
-        return Err(OpenError::NoEncryption);
-    }
     let key = config.key.as_ref().map(KeySource::read).transpose()?;
     let failed = |source| failed(&config.path, source);
     // No URI file names, which carry options. No mutex: Rust lets one thread at a time use a connection.
@@ -126,6 +134,7 @@ fn open_with(config: &Config, role: Role, create: OpenFlags) -> Result<Connectio
         vfs::reserve(&sqlite, page_seals::BYTES).map_err(failed)?;
     }
     let mut connection = confined(sqlite, config, role).map_err(failed)?;
+    connection.is_encrypted(config.key.is_some());
     if role == Role::Writer
         && let Some(key) = config.seal.as_ref().map(Seal::key).transpose()?.flatten()
     {

@@ -88,6 +88,26 @@ pub fn write(path: &Path, contents: &[u8]) -> io::Result<()> {
     file(path)?.write_all(contents)
 }
 
+/// As `write`; what was written is on the disk when this returns. The name is not: see `rename_durably`.
+///
+/// # Errors
+/// As `write`.
+pub fn write_durably(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let mut file = file(path)?;
+    file.write_all(contents)?;
+    file.sync_all()
+}
+
+/// Renames a file in its folder; the new name is on the disk when this returns.
+///
+/// # Errors
+/// As `std::fs::rename`.
+pub fn rename_durably(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
 /// Copies the contents of a file to one that `file` makes. Unlike `std::fs::copy`, not its mode. Returns the bytes.
 ///
 /// # Errors

@@ -24,7 +24,7 @@ use crate::log_file::path_of;
 use crate::mark::Mark;
 use crate::open::{OpenError, open};
 use crate::outbox;
-use crate::{blocking, limits, row_seals, sealing};
+use crate::{blocking, encrypting, limits, row_seals, sealing};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS store (
     context  TEXT PRIMARY KEY,
@@ -189,6 +189,10 @@ impl Register {
                 blocking::block_in_place(|| seal_again(config))?;
                 None
             }
+            Misfit::Open(OpenError::InTheClear { .. }) => {
+                blocking::block_in_place(|| encrypting::encrypt_if_clear(config)).map_err(Misfit::Open)?;
+                None
+            }
             Misfit::Truncated { .. } | Misfit::Damaged { .. } | Misfit::Unreadable { .. } | Misfit::Open(_) => {
                 return Err(misfit.into());
             }
@@ -220,6 +224,7 @@ impl Register {
     pub fn adopt(context: &ContextName, config: &Config) -> Result<Adopted, RegisterError> {
         let failed = |source| Misfit::Open(OpenError::Sqlite { path: config.path.clone(), source });
         let entry = blocking::block_in_place(|| {
+            encrypting::ready(config).map_err(Misfit::Open)?;
             let connection = open(config, Role::Writer).map_err(Misfit::Open)?;
             let sqlite = connection.sqlite();
             let commits = Mark::read(sqlite).map_err(failed)?.map_or(0, |mark| mark.commits);

@@ -204,6 +204,11 @@ pub(super) fn are_in(sqlite: &Connection) -> rusqlite::Result<bool> {
     sqlite.query_row(there, [], |row| row.get::<_, u32>(0)).map(|tables| tables > 0)
 }
 
+/// Whether rows of the file have seals now.
+pub(super) fn are_kept(sqlite: &Connection) -> rusqlite::Result<bool> {
+    sealed(sqlite).map(|tables| !tables.is_empty())
+}
+
 /// What is sealed in the file now.
 fn sealed(sqlite: &Connection) -> rusqlite::Result<Vec<String>> {
     if !are_in(sqlite)? {

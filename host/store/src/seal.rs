@@ -112,8 +112,7 @@ impl Seal {
             private::folder(folder).map_err(failed)?;
         }
         let key = Key::random();
-        private::write(&waiting, key.text().as_bytes()).map_err(failed)?;
-        std::fs::File::open(&waiting).and_then(|file| file.sync_all()).map_err(failed)?;
+        private::write_durably(&waiting, key.text().as_bytes()).map_err(failed)?;
         Ok(Some(key))
     }
 
@@ -129,9 +128,7 @@ impl Seal {
     pub(super) fn take_next_key(&self) -> Result<(), KeyError> {
         let Some(path) = &self.key else { return Ok(()) };
         let failed = |source| KeyError::Seals { path: path.clone(), source };
-        std::fs::rename(waiting(path), path).map_err(failed)?;
-        let folder = path.parent().unwrap_or(path);
-        std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+        private::rename_durably(&waiting(path), path).map_err(failed)
     }
 
     /// Where the key is, in words.

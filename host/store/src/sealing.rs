@@ -11,7 +11,7 @@ use std::time::Duration;
 use rusqlite::OpenFlags;
 
 use crate::config::Config;
-use crate::look::{look_past_seals, uri};
+use crate::look::{Log, look, look_past_seals, uri};
 use crate::open::{OpenError, failed as unopened};
 use crate::page_seals::{self, PAGE, PageSeals};
 use crate::seal::{Key, Seal};
@@ -73,8 +73,22 @@ pub(super) fn ready(config: &Config) -> Result<(), OpenError> {
             }
             First::Unsealed | First::Broken => convert(config, &key)?,
         }
+    } else if std::fs::metadata(&config.path).is_ok_and(|file| file.len() > 0) {
+        has_key(&look(config, Log::Read)?, config)?;
     }
     Ok(seal.take_next_key()?)
+}
+
+/// An encrypted file whose rows have seals has their key. `sqlite` reads it.
+///
+/// # Errors
+/// `OpenError::NoSealKey`, and when the file cannot be read.
+pub(super) fn has_key(sqlite: &rusqlite::Connection, config: &Config) -> Result<(), OpenError> {
+    let Some(seal) = config.seal.as_ref().filter(|_| config.key.is_some()) else { return Ok(()) };
+    if seal.key()?.is_none() && row_seals::are_kept(sqlite).map_err(|source| unopened(&config.path, source))? {
+        return Err(OpenError::NoSealKey { path: config.path.clone(), key: seal.place() });
+    }
+    Ok(())
 }
 
 /// Seals the pages of a file that was not sealed when it was written: of a backup from before. The file must not be
@@ -166,7 +180,7 @@ impl From<OpenError> for Unsealed {
 }
 
 /// Whether each page of the file leaves room for a seal: byte 20 of its header.
-fn has_room(path: &Path) -> std::io::Result<bool> {
+pub(super) fn has_room(path: &Path) -> std::io::Result<bool> {
     let mut header = [0; 21];
     std::fs::File::open(path)?.read_exact(&mut header)?;
     Ok(header.last().is_some_and(|reserved| usize::from(*reserved) == page_seals::BYTES))
@@ -193,7 +207,7 @@ fn convert(config: &Config, key: &Key) -> Result<(), OpenError> {
         source.execute_batch("PRAGMA secure_delete = ON").map_err(failed)?;
         let way = vfs::name().map_err(failed)?;
         if has_room(path).map_err(|source| unread(path, source))? {
-            // Page by page: SQLCipher makes no other file of one whose pages leave room, without a key.
+            // Page by page: SQLCipher makes no other file in the clear of one whose pages leave room.
             let flags = flags - OpenFlags::SQLITE_OPEN_URI;
             let mut sealed = rusqlite::Connection::open_with_flags_and_vfs(&aside, flags, way).map_err(failed)?;
             let copy = rusqlite::backup::Backup::new(&source, &mut sealed).map_err(failed)?;

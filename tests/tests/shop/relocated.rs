@@ -5,8 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use seam::homes;
+use seam::manifest::Manifest;
 use seam::relocate::Moved;
 use seam_store::Owner;
+use seam_store::ids::ContextName;
 use seam_tests::books::balance;
 use seam_tests::host::Host;
 use seam_tests::person::Person;
@@ -84,11 +87,13 @@ fn finance_moves_and_comes_back_while_records_are_bought_and_no_request_fails() 
 
 /// The owner that each copy of the file names, of the hosts that may serve it now.
 fn owners(shop: &Shop) -> Result<Vec<(&'static str, Option<Owner>)>> {
+    let manifest = Manifest::load(&shop.manifest())?;
+    let finance = ContextName::new("finance").context("a name")?;
     let mut owners = Vec::new();
-    for (host, data) in [(SHOP, shop.data()), (BOOKS, shop.books_data())] {
-        let path = data.join("stores/finance.db");
-        if path.exists() {
-            owners.push((host, seam_store::owner_of(&seam_store::Config::plain(path, 1 << 10))?));
+    for host in [SHOP, BOOKS] {
+        let config = homes::config_of(&manifest.on(host)?, &finance).context("its file")?;
+        if config.path.exists() {
+            owners.push((host, seam_store::owner_of(&config)?));
         }
     }
     Ok(owners)

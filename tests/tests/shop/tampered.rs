@@ -47,8 +47,8 @@ fn same_or_nothing(shop: &Shop, expect: &Books) {
     }
 }
 
-fn with_an_order() -> Result<(Shop, Host, Books)> {
-    let shop = Shop::new()?;
+fn with_an_order(encrypted: bool) -> Result<(Shop, Host, Books)> {
+    let shop = if encrypted { Shop::new() } else { Shop::in_the_clear() }?;
     let host = shop.up()?;
     let sku = shop.album("kind of blue", 20)?;
     Person::signed_in(&host, &demo_email(1), DEMO_PASSWORD)?.buy(&sku, 1)?;
@@ -58,7 +58,7 @@ fn with_an_order() -> Result<(Shop, Host, Books)> {
 
 #[test]
 fn a_bit_of_the_books_that_flips_while_the_shop_is_closed_is_found() -> Result<()> {
-    let (shop, host, expect) = with_an_order()?;
+    let (shop, host, expect) = with_an_order(false)?;
     ensure!(host.stop(Duration::from_secs(20))?.success(), "it stops");
     let file = shop.data().join("stores/finance.db");
     let whole = std::fs::read(&file)?;
@@ -82,7 +82,12 @@ fn a_bit_of_the_books_that_flips_while_the_shop_is_closed_is_found() -> Result<(
 
 #[test]
 fn flipped_bits_under_a_host_that_serves_are_not_served() -> Result<()> {
-    let (shop, host, expect) = with_an_order()?;
+    bits_flip_under_a_host(false, "does not fit its seal")?;
+    bits_flip_under_a_host(true, "does not fit its encryption")
+}
+
+fn bits_flip_under_a_host(encrypted: bool, named: &str) -> Result<()> {
+    let (shop, host, expect) = with_an_order(encrypted)?;
     ensure!(host.stop(Duration::from_secs(20))?.success(), "it stops");
     let file = shop.data().join("stores/finance.db");
     let whole = std::fs::read(&file)?;
@@ -100,7 +105,7 @@ fn flipped_bits_under_a_host_that_serves_are_not_served() -> Result<()> {
         // A backup reads every page.
         ensure!(!seam(&shop.manifest(), &["backup"])?.status.success(), "no backup of it is made");
         let said = is_named(&shop, &host)?;
-        assert!(said.contains("does not fit its seal"), "{said}");
+        assert!(said.contains(named), "{said}");
         ensure!(host.stop(Duration::from_secs(20))?.success(), "it stops");
         // The way out that the message names, without the host's own backup.
         std::fs::write(&file, &whole)?;
@@ -113,7 +118,7 @@ fn flipped_bits_under_a_host_that_serves_are_not_served() -> Result<()> {
 
 #[test]
 fn flipped_bits_of_the_log_under_a_host_that_serves_are_not_served() -> Result<()> {
-    let (shop, host, expect) = with_an_order()?;
+    let (shop, host, expect) = with_an_order(false)?;
     let log = shop.data().join("stores/finance.db-wal");
     let frames = std::fs::metadata(&log)?.len() / (PAGE + 24);
     assert!(frames > 3, "{frames}");

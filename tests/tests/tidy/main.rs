@@ -79,6 +79,7 @@ const FLOORS: &[Floors] = &[
             &["database"],
             &["transaction"],
             &["writer", "readers"],
+            &["encrypting"],
             &["sealing", "votes"],
             &["look"],
             &["open", "host", "health"],

@@ -98,7 +98,9 @@ fn a_backup_under_load_restores_a_shop_whose_books_agree_and_lets_no_other_proce
     ensure!(!refused.status.success() && said.contains("put the key back as"), "{said}");
     let keys = |shop: &Shop| shop.data().join("keys");
     seam_store::private::folder(&keys(&elsewhere))?;
-    seam_store::private::copy(&keys(&shop).join("finance.seal"), &keys(&elsewhere).join("finance.seal"))?;
+    for key in ["finance.seal", "finance.key"] {
+        seam_store::private::copy(&keys(&shop).join(key), &keys(&elsewhere).join(key))?;
+    }
     elsewhere.seam(&["restore", "--from", &backup])?;
     // What the moment cut off is brought to its end, as after a power cut.
     let host = elsewhere.up()?;

@@ -79,7 +79,7 @@ pub(crate) fn check(
     };
     let old = start_on(before)?;
     let old_migrated = if changed { Some(start_on(migrated)?) } else { None };
-    let encrypted = running.spec().settings.store.as_ref().is_some_and(|store| store.encryption.applies());
+    let encrypted = running.spec().settings.store.as_ref().is_some_and(|store| store.encrypted);
     let values = request.values && !encrypted;
     let versions =
         Versions { old: &old, new, old_migrated: old_migrated.as_ref(), recorder: &running.recorder, values };

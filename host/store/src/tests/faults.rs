@@ -301,17 +301,29 @@ fn a_file_that_is_not_a_database_is_named_with_a_remedy() {
     assert!(matches!(Database::open(config).unwrap_err(), OpenError::Sqlite { .. }));
 }
 
-#[cfg(not(feature = "sqlcipher"))]
+/// In `cargo test -p seam-store` alone: in the workspace the host sets the feature.
+#[cfg(not(feature = "encryption"))]
 #[test]
-fn an_encrypted_store_is_refused_by_a_host_without_encryption() {
+fn a_store_with_a_key_is_refused_by_a_build_that_cannot_encrypt() {
+    use crate::key::KeyError;
     let folder = TempDir::new().unwrap();
     let key = folder.path().join("shop.key");
-    let of = |key| Config { key: Some(KeySource::File(key)), ..config(&folder, 64) };
-    assert!(matches!(Database::open(of(key.clone())), Err(OpenError::NoEncryption)));
-    assert!(!config(&folder, 64).path.exists(), "and it is not made in the clear");
+    for source in [KeySource::File(key.clone()), KeySource::Own(key.clone())] {
+        let config = Config { key: Some(source), ..config(&folder, 64) };
+        let error = Database::open(config.clone()).unwrap_err();
+        assert!(matches!(error, OpenError::Key(KeyError::NoEncryption)), "{error:?}");
+        assert!(error.remedy().contains("`encryption`"));
+        assert!(!config.path.exists() && !key.exists(), "neither the file nor a key is made");
+        // Of a file in the clear as well, which the key would have encrypted.
+        drop(Database::open(Config { key: None, ..config.clone() }).unwrap());
+        let clear = std::fs::read(&config.path).unwrap();
+        assert!(matches!(Database::open(config.clone()), Err(OpenError::Key(KeyError::NoEncryption))));
+        assert!(std::fs::read(&config.path).unwrap() == clear && !key.exists());
+        std::fs::remove_file(&config.path).unwrap();
+    }
 }
 
-#[cfg(feature = "sqlcipher")]
+#[cfg(feature = "encryption")]
 #[test]
 fn an_encrypted_store_opens_with_its_key_alone() {
     let folder = TempDir::new().unwrap();

@@ -17,14 +17,14 @@ const ITEMS: &str = "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT NOT NU
 enum Kind {
     Plain,
     Sealed,
-    #[cfg(feature = "sqlcipher")]
+    #[cfg(feature = "encryption")]
     Encrypted,
 }
 
 const KINDS: &[Kind] = &[
     Kind::Plain,
     Kind::Sealed,
-    #[cfg(feature = "sqlcipher")]
+    #[cfg(feature = "encryption")]
     Kind::Encrypted,
 ];
 
@@ -35,7 +35,7 @@ fn config_of(kind: Kind, folder: &Path) -> Config {
     match kind {
         Kind::Plain => Config::of(&name, &Settings::plain(64), &stores),
         Kind::Sealed => Config::of(&name, &Settings { sealed: Some(sealed), ..Settings::plain(64) }, &stores),
-        #[cfg(feature = "sqlcipher")]
+        #[cfg(feature = "encryption")]
         Kind::Encrypted => {
             let keys = folder.join("keys");
             private::folder(&keys).unwrap();

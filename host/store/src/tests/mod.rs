@@ -5,6 +5,8 @@ mod accounts;
 mod confinement;
 mod copies;
 mod damage;
+#[cfg(feature = "encryption")]
+mod encrypting;
 mod escapes;
 mod examining;
 mod faults;
