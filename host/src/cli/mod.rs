@@ -161,7 +161,7 @@ The file is copied while it is written to; calls wait for the last part of it, s
 host then. docs/placement.md says what moves and what does not.
 
 Examples:
-  seam extract finance --to records --as shop
+  seam extract finance --to records
   seam extract finance --to records --as shop --format json
 
 Exit 0: it lives there; 1: it does not, with the reason, and everything is as it was.")]

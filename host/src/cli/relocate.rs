@@ -8,6 +8,7 @@ use super::global::{Format, Global};
 use super::out;
 use crate::admin::RelocateRequest;
 use crate::admin::client::Client;
+use crate::manifest::Manifest;
 use crate::relocate::{Moved, Progress};
 
 #[derive(Debug, Args)]
@@ -31,16 +32,16 @@ pub struct AbsorbOptions {
 
 pub fn extract(global: &Global, options: ExtractOptions) -> Result<(), CommandError> {
     let ExtractOptions { context, to, format } = options;
-    run(global, &RelocateRequest::Extract { context, to }, format)
+    let manifest = global.load_host_of(Some(&context))?;
+    run(&manifest, &RelocateRequest::Extract { context, to }, format)
 }
 
 pub fn absorb(global: &Global, options: AbsorbOptions) -> Result<(), CommandError> {
     let AbsorbOptions { context, format } = options;
-    run(global, &RelocateRequest::Absorb { context }, format)
+    run(&global.load_host()?, &RelocateRequest::Absorb { context }, format)
 }
 
-fn run(global: &Global, request: &RelocateRequest, format: Format) -> Result<(), CommandError> {
-    let manifest = global.load_host()?;
+fn run(manifest: &Manifest, request: &RelocateRequest, format: Format) -> Result<(), CommandError> {
     let client = Client::connect(&manifest.host.data)?;
     let mut display = ProgressDisplay::default();
     let moved = client.relocate(request, &mut |at| display.update(at));

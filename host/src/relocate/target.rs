@@ -115,12 +115,7 @@ impl Relocator {
             return Err(format!("`{context}` lives on this host already"));
         }
         let config = self.config(context)?;
-        if config.path.exists() {
-            return Err(format!(
-                "there is a file `{}` from a time when `{context}` lived here: look whether you need it, and remove it",
-                config.path.display()
-            ));
-        }
+        set_aside(&config.path).map_err(|error| format!("cannot set `{}` aside: {error}", config.path.display()))?;
         let serves = inner.registry.all_generations();
         let known = serves.iter().any(|one| one.context() == context && one.component().hash == begin.component);
         let wants_component = !known && !inner.deployer.holds(&begin.component);
@@ -259,6 +254,7 @@ impl Relocator {
         let owner = Owner { host: self.0.this.clone(), token };
         seam_store::take_over(&copy, &owner).map_err(|error| chain(&error))?;
         fault::point("move.taken-over");
+        self.0.registry.expect_another_store(context).map_err(|error| chain(&error))?;
         let renamed = std::fs::rename(&path, &config.path);
         renamed.map_err(|error| format!("cannot rename `{}`: {error}", path.display()))?;
         arrival::remove(&seam_store::log_of(&path));
@@ -345,6 +341,22 @@ impl Relocator {
         let within = Duration::from_millis(limits::MOVE_STEP_MS_MAX);
         parsed(&self.0.client.step(from, &step, json(&token)?, within).await?)
     }
+}
+
+/// Gives a file that is left from an earlier time, and its log, a name of its own.
+fn set_aside(path: &Path) -> std::io::Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let beside = |ending: &str| path.with_extension(ending);
+    let free = (1..).map(|n| beside(&format!("db.before-move-{n}"))).find(|aside| !aside.exists());
+    let aside = free.unwrap_or_else(|| beside("db.before-move"));
+    tracing::warn!(target: "move", "`{}` is from an earlier time, and is `{}` now", path.display(), aside.display());
+    let log = seam_store::log_of(path);
+    if log.exists() {
+        std::fs::rename(&log, seam_store::log_of(&aside))?;
+    }
+    std::fs::rename(path, aside)
 }
 
 /// Writes a key, and keeps another one of the same name under a name of its own.

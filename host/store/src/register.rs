@@ -263,6 +263,19 @@ impl Register {
         Ok(())
     }
 
+    /// Forgets what the store of `context` was: the next file is taken as it is. For a file that comes from another host,
+    /// which knows what it is.
+    ///
+    /// # Errors
+    /// When the host's file cannot be written.
+    pub fn forget(&self, context: &ContextName) -> Result<(), HostFileError> {
+        self.0.noted.lock().remove(context.as_str());
+        self.0.host.change(|transaction| {
+            transaction.execute("DELETE FROM store WHERE context = ?1", [context.as_str()])?;
+            release(transaction, context)
+        })
+    }
+
     fn quarantined(&self, context: &ContextName) -> Result<Option<String>, HostFileError> {
         let sql = "SELECT found FROM quarantine WHERE context = ?1";
         self.0.host.read(|sqlite| sqlite.query_row(sql, [context.as_str()], |row| row.get(0)).optional())

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use seam_store::clock::Clock;
 use seam_store::ids::ContextName;
-use seam_store::{Database, HostFile, Register};
+use seam_store::{Database, HostFile, HostFileError, Register};
 
 use super::error::Error;
 use super::live::Live;
@@ -483,6 +483,15 @@ impl Registry {
     /// Forgets the file of a context that has left this host, so that it can be opened again when it comes back.
     pub(super) fn forget_store(&self, context: &ContextName) {
         self.0.stores.forget(context);
+    }
+
+    /// Takes the next file of `context` as it is, whatever this host remembers of one that it had: it comes from another
+    /// host.
+    ///
+    /// # Errors
+    /// When the host's file cannot be written.
+    pub fn expect_another_store(&self, context: &ContextName) -> Result<(), HostFileError> {
+        self.0.stores.expect_another(context)
     }
 
     /// The files that are open, each with its context or variant.

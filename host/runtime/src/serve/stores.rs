@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use seam_store::ids::ContextName;
-use seam_store::{Database, Misfit, OpenError, Register, RegisterError, Trouble, chain};
+use seam_store::{Database, HostFileError, Misfit, OpenError, Register, RegisterError, Trouble, chain};
 
 use super::in_doubt;
 use crate::component::ContextProblem;
@@ -128,6 +128,14 @@ impl Stores {
                 );
             }
         }
+    }
+
+    /// Takes the next file of a context as it is: it comes from another host.
+    ///
+    /// # Errors
+    /// When the host's file cannot be written.
+    pub fn expect_another(&self, context: &ContextName) -> Result<(), HostFileError> {
+        self.register.forget(context)
     }
 
     /// Forgets the file of a context that has left this host.

@@ -36,14 +36,7 @@ fn config_of(kind: Kind, folder: &Path) -> Config {
         Kind::Plain => Config::of(&name, &Settings::plain(64), &stores),
         Kind::Sealed => Config::of(&name, &Settings { sealed: Some(sealed), ..Settings::plain(64) }, &stores),
         #[cfg(feature = "encryption")]
-        Kind::Encrypted => {
-            let keys = folder.join("keys");
-            private::folder(&keys).unwrap();
-            let key = keys.join("shop.key");
-            std::fs::write(&key, "a long secret").unwrap();
-            std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-            Config::of(&name, &Settings { encryption: Encryption::On, ..Settings::plain(64) }, &stores)
-        }
+        Kind::Encrypted => Config::of(&name, &Settings { encrypted: true, ..Settings::plain(64) }, &stores),
     }
 }
 
