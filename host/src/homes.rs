@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     const MANIFEST: &str = "[hosts.shop]\naddress = \"127.0.0.1:7443\"\ndata = \"run\"\n\
-        [hosts.books]\naddress = \"127.0.0.1:7444\"\ndata = \"books\"\n[placement]\ndefault = \"shop\"\n\
+        [hosts.books]\naddress = \"127.0.0.1:7444\"\nlisten = []\ndata = \"books\"\n[placement]\ndefault = \"shop\"\n\
         [context.finance]\ncomponent = \"a.wasm\"\nstore = true\n";
 
     fn home(host: &str, token: u64) -> Home {

@@ -69,8 +69,9 @@ impl Database {
         blocking::block_in_place(|| {
             let reader = self.reader()?;
             let connection = reader.connection()?;
-            let asked = connection.sqlite().query_row("PRAGMA page_size", [], |row| row.get(0));
-            let page_bytes: u32 = asked.map_err(|error| self.failed(connection, &error))?;
+            // SQLCipher answers with a text, SQLite with a number.
+            let asked = connection.host_text("PRAGMA page_size").map_err(|error| self.failed(connection, &error))?;
+            let page_bytes: u32 = asked.parse().map_err(|_| Error::Invalid(format!("pages of `{asked}` bytes")))?;
             let bytes = vfs::file_size(connection.sqlite()).map_err(|error| self.failed(connection, &error))?;
             let deadline = self.config().clock.now() + Duration::from_millis(limits::STORE_LOCK_WAIT_MS);
             let lease = self.writer.exclusive(deadline)?;
