@@ -18,7 +18,7 @@ pub fn check(manifest: &Manifest, registry: &Registry, context: &ContextName, to
     }
     let Some(entry) = manifest.contexts.iter().find(|entry| entry.settings.name == *context) else {
         let known: Vec<&str> = manifest.contexts.iter().map(|entry| entry.settings.name.as_str()).collect();
-        let remedy = did_you_mean::hint(context.as_str(), known.into_iter());
+        let remedy = did_you_mean::hint(context.as_str(), known);
         return Err(Refused::new(format!("there is no context `{context}`"), remedy));
     };
     if let Some(host) = registry.lives_elsewhere(context.as_str()) {
@@ -65,16 +65,10 @@ fn crosses(manifest: &Manifest, registry: &Registry, context: &ContextName, to: 
     let apart = |name: &ContextName| name != context && home(name) != Some(to);
     for entry in &manifest.contexts {
         let (name, participants) = (&entry.settings.name, &entry.settings.two_phase);
-        let together = participants.iter().chain((!participants.is_empty()).then_some(name));
-        if participants.contains(context) || (name == context && !participants.is_empty()) {
-            if let Some(other) = together.into_iter().find(|name| apart(name)) {
-                let message =
-                    format!("`{context}` and `{other}` take part in the same transactions, which do not cross hosts");
-                return Err(Refused::new(
-                    message,
-                    "use a saga instead (docs/transactions.md), or move both while stopped",
-                ));
-            }
+        let is_one = participants.contains(context) || (name == context && !participants.is_empty());
+        if let Some(other) = participants.iter().chain([name]).find(|name| is_one && apart(name)) {
+            let message = format!("`{context}` and `{other}` are in the same transactions, which do not cross hosts");
+            return Err(Refused::new(message, "use a saga instead (docs/transactions.md), or move both while stopped"));
         }
     }
     for one in &manifest.reconciles {

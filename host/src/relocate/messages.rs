@@ -84,6 +84,9 @@ pub enum Fate {
     Open,
 }
 
+/// A page, with its number before it.
+pub type Numbered<'m> = (u32, &'m [u8]);
+
 /// Pages of the file: its size in pages after them, or 0 if they say nothing of it; then each page, with its number
 /// before it. Numbers are big-endian, 4 bytes; the first page is 1.
 pub struct Pages(Vec<u8>);
@@ -110,7 +113,7 @@ impl Pages {
     ///
     /// # Errors
     /// When the message has another length than its pages.
-    pub fn read(page_bytes: usize, message: &[u8]) -> Result<(u32, Vec<(u32, &[u8])>), String> {
+    pub fn read(page_bytes: usize, message: &[u8]) -> Result<(u32, Vec<Numbered<'_>>), String> {
         let unfit = || "the pages do not have the size that was said at the beginning".to_owned();
         let (file_pages, rest) = message.split_first_chunk::<4>().ok_or_else(unfit)?;
         let mut pages = Vec::new();

@@ -59,8 +59,11 @@ struct Inner {
     /// The contexts that have left, whose file old requests may still use.
     clearing: Mutex<HashSet<ContextName>>,
     /// The contexts that are coming, each with the token of its move.
-    arrivals: Mutex<HashMap<ContextName, (u64, Arc<tokio::sync::Mutex<Arrival>>)>>,
+    arrivals: Mutex<HashMap<ContextName, (u64, Arriving)>>,
 }
+
+/// A copy, in the hands of the step that is being taken.
+type Arriving = Arc<tokio::sync::Mutex<Arrival>>;
 
 impl Relocator {
     /// `None` when all contexts live in one process. Call `settle` once the host serves.

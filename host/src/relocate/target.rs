@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 use super::arrival::{self, Arrival};
 use super::messages::{Begin, Begun, Fate, Token, step};
 use super::report::{Moved, Refused};
-use super::{Relocator, clear_away, key_files};
+use super::{Arriving, Relocator, clear_away, key_files};
 use crate::homes::{self, Home, Homes, Pending, config_of};
 use crate::remote::{Moves, Step, Taking};
 use crate::{folder, limits};
@@ -49,8 +49,6 @@ impl Moves for Relocator {
         })
     }
 }
-
-type Arriving = Arc<Mutex<Arrival>>;
 
 impl Relocator {
     /// Brings a context here that lives on another host.

@@ -56,7 +56,7 @@ impl Draws {
         };
         let way = |drawn: u64| {
             // Half of the jitter belongs to each way, in both directions.
-            let more = jitter.as_nanos() * u128::from(drawn) >> 64;
+            let more = (jitter.as_nanos() * u128::from(drawn)) >> 64;
             (latency / 2).saturating_sub(jitter / 2) + Duration::from_nanos(u64::try_from(more).unwrap_or(u64::MAX))
         };
         let (there, back) = (way(number()), way(number()));

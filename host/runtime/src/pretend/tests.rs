@@ -248,7 +248,8 @@ fn a_thousand_asynchronous_calls_wait_on_one_thread() {
             }
         });
         let mut waiting = pin!(futures::future::join_all(waiting));
-        poll_fn(|cx| Poll::Ready(assert!(waiting.as_mut().poll(cx).is_pending()))).await;
+        let waits = poll_fn(|cx| Poll::Ready(waiting.as_mut().poll(cx).is_pending())).await;
+        assert!(waits);
     });
     assert_eq!((scene.status().calls, scene.performed()), (1_000, 0));
 }
