@@ -140,8 +140,8 @@ pub fn apply(manifest: Manifest) -> Result<Manifest, Error> {
     Ok(known.onto(manifest, &this))
 }
 
-/// The manifest of the whole system, with each context on the host to which it has moved, as far as the hosts know whose
-/// data folders are on this machine.
+/// The manifest of the whole system, with each context on the host to which it has moved, as far as the hosts know
+/// whose data folders are on this machine.
 ///
 /// # Errors
 /// When what one of them knows cannot be read.

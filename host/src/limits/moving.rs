@@ -15,8 +15,8 @@ pub const MOVE_ROUNDS_MAX: u32 = 1_000;
 pub const MOVE_DRAIN_MS_MAX: u64 = 500;
 /// Between two looks whether a call still runs.
 pub const MOVE_LOOK_US: u64 = 500;
-/// How often a move waits for its calls to end, and is announced to the new host; and how often a set is published again that
-/// another one has overtaken.
+/// How often a move waits for its calls to end, and is announced to the new host; and how often a set is published
+/// again that another one has overtaken.
 pub const MOVE_TRIES: u32 = 5;
 /// How long the transaction that writes may take to end.
 pub const MOVE_HOLD_MS_MAX: u64 = 5_000;

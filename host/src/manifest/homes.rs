@@ -115,8 +115,8 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The same manifest with `context` on `host`, to which it has moved under this token, as the host `this` runs it. A
-    /// host or a context that is not in the manifest any more changes nothing.
+    /// The same manifest with `context` on `host`, to which it has moved under this token, as the host `this` runs it.
+    /// A host or a context that is not in the manifest any more changes nothing.
     #[must_use]
     pub fn moved(mut self, context: &ContextName, host: &str, token: u64, this: &HostName) -> Self {
         let known = self.placement.host(host).map(|host| host.name.clone());

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The steps, in their order. Each may be taken again.
 pub mod step {
-    /// `Begin` -> `Begun`.
+    /// `Begin` -> `Ready`.
     pub const BEGIN: &str = "begin";
     /// The next bytes of the component.
     pub const COMPONENT: &str = "component";
@@ -53,7 +53,7 @@ impl std::fmt::Debug for Key {
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Begun {
+pub struct Ready {
     /// Whether the target lacks the component.
     pub wants_component: bool,
 }

@@ -1,10 +1,10 @@
 //! Moves a context, with its code and its file, to another host of the system while it is called.
 //!
 //! The source copies the file while it is written to, sends what was committed meanwhile again and again, and compares
-//! all tables with the copy. Then it holds the context's calls, sends the rest, and hands the file over: its last commit
-//! names the target as the owner, under a higher token. From that commit on the context lives at the target, whatever
-//! becomes of either host: the source writes nothing more, and the target, which has all of the file by then, serves it
-//! as soon as it knows. A target that does not know, because one of them stopped, asks the source.
+//! all tables with the copy. Then it holds the context's calls, sends the rest, and hands the file over: its last
+//! commit names the target as the owner, under a higher token. From that commit on the context lives at the target,
+//! whatever becomes of either host: the source writes nothing more, and the target, which has all of the file by then,
+//! serves it as soon as it knows. A target that does not know, because one of them stopped, asks the source.
 //! Invariants: at every moment exactly one host may commit to the context's file. What was not handed over is undone by
 //! both hosts by themselves. A call waits for the move at most as long as it has time.
 //! Not here: how steps travel (`remote`), what hosts remember (`homes`), how a file is followed (`seam_store`).

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::arrival::sums;
-use super::messages::{Begin, Begun, Key, Pages, Sum, Token, step};
+use super::messages::{Begin, Ready, Key, Pages, Sum, Token, step};
 use super::report::{Moved, Progress, Refused};
 use super::{Inner, Relocator, clear_away, fitness, key_files};
 use crate::homes::{Home, Homes, Pending, config_of};
@@ -141,8 +141,8 @@ impl<'r> Departure<'r> {
             tolerated_schema: spec.tolerated_schema,
             keys: self.keys()?,
         };
-        let begun: Begun = self.ask(step::BEGIN, &begin).await?;
-        let mut rest = if begun.wants_component { Bytes::from(bytes) } else { Bytes::new() };
+        let ready: Ready = self.ask(step::BEGIN, &begin).await?;
+        let mut rest = if ready.wants_component { Bytes::from(bytes) } else { Bytes::new() };
         while !rest.is_empty() {
             let part = rest.split_to(rest.len().min(limits::MOVE_MESSAGE_BYTES));
             self.step(step::COMPONENT, part).await?;

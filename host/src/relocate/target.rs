@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
 use super::arrival::{self, Arrival};
-use super::messages::{Begin, Begun, Fate, Token, step};
+use super::messages::{Begin, Ready, Fate, Token, step};
 use super::report::{Moved, Refused};
 use super::{Arriving, Relocator, clear_away, key_files};
 use crate::homes::{self, Home, Homes, Pending, config_of};
@@ -107,7 +107,7 @@ impl Relocator {
         tokio::time::timeout(Duration::from_millis(limits::MOVE_STEP_MS_MAX), cleared).await.ok();
     }
 
-    fn begin(&self, from: String, context: &ContextName, begin: Begin) -> Result<Begun, String> {
+    fn begin(&self, from: String, context: &ContextName, begin: Begin) -> Result<Ready, String> {
         let inner = &self.0;
         if inner.registry.lives_elsewhere(context.as_str()).is_none() {
             return Err(format!("`{context}` lives on this host already"));
@@ -130,7 +130,7 @@ impl Relocator {
         inner.arrivals.lock().insert(context.clone(), (token, Arc::new(Mutex::new(arrival))));
         tokio::spawn(self.clone().find_out(context.clone(), from.clone(), Token { token }));
         tracing::info!(target: "move", %context, from, token, "the context is coming from the other host");
-        Ok(Begun { wants_component })
+        Ok(Ready { wants_component })
     }
 
     fn config(&self, context: &ContextName) -> Result<Config, String> {

@@ -1,14 +1,14 @@
-//! Following a file while it is in use: its pages as they stand on the disk, and then every change to them, for a backup
-//! that goes on and for a move to another host. Pages are bytes here: those of an encrypted file stay encrypted.
+//! Following a file while it is in use: its pages as they stand on the disk, and then every change to them, for a
+//! backup that goes on and for a move to another host. Pages are bytes here: those of an encrypted file stay encrypted.
 //!
-//! The base is read while commits and checkpoints go on, so it may mix several states, and a page of it may even be half
-//! old and half new. That does no harm: each page that a checkpoint writes meanwhile is in the log behind the place at
-//! which following began, and comes with the changes. So once the changes go as far as the log went when the last of the
-//! base was read, base and changes are one committed state (`Changes::whole`).
+//! The base is read while commits and checkpoints go on, so it may mix several states, and a page of it may even be
+//! half old and half new. That does no harm: each page that a checkpoint writes meanwhile is in the log behind the
+//! place at which following began, and comes with the changes. So once the changes go as far as the log went when the
+//! last of the base was read, base and changes are one committed state (`Changes::whole`).
 //!
-//! Invariants: the file itself is read through SQLite's own descriptor, because closing any other one ends the process's
-//! locks on it (decision 7). Nothing that is not durable is handed out. A follower stops no commit, and the log that it
-//! needs is bounded; one that lags is let go (`tails`), and following begins again from another base.
+//! Invariants: the file itself is read through SQLite's own descriptor, because closing any other one ends the
+//! process's locks on it (decision 7). Nothing that is not durable is handed out. A follower stops no commit, and the
+//! log that it needs is bounded; one that lags is let go (`tails`), and following begins again from another base.
 //! Not here: where the pages go. The promise of a transaction over several files lies beside the file (`votes`), and is
 //! not followed.
 
@@ -36,8 +36,8 @@ pub enum FollowError {
     Store(#[from] Error),
 }
 
-/// Follows one file. While it lives, the file stays open. The log is kept for it within bounds, so it is to be asked for
-/// `changes` every few seconds, also while it reads the base.
+/// Follows one file. While it lives, the file stays open. The log is kept for it within bounds, so it is to be asked
+/// for `changes` every few seconds, also while it reads the base.
 pub struct Follower {
     database: Arc<Database>,
     tail: Arc<Mutex<Tail>>,

@@ -97,8 +97,8 @@ pub const STORE_WAL_BYTES_KEPT: u64 = 8 * 1024 * 1024;
 /// Pages that a follower of a file keeps until it is asked for them: 16 MiB, four checkpoints of a file that changes
 /// another page each time. While it has so many, the log is not copied back.
 pub const STORE_FOLLOW_PAGES_MAX: usize = 4_096;
-/// Pages of one commit that a follower hands out: 64 MiB of memory. After a larger one, such as a restore, a new base is
-/// no more work.
+/// Pages of one commit that a follower hands out: 64 MiB of memory. After a larger one, such as a restore, a new base
+/// is no more work.
 pub const STORE_FOLLOW_COMMIT_PAGES_MAX: usize = 16_384;
 /// Frames of the log that a follower reads in one go, while a checkpoint may wait for it: some milliseconds.
 pub const STORE_FOLLOW_FRAMES: u32 = 512;

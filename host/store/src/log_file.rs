@@ -1,6 +1,6 @@
 //! The write-ahead log beside a file, read from its bytes before SQLite opens it: how many commits it holds, and how
-//! many it has lost to damage. SQLite itself takes the valid part and says nothing of the rest. Also the frames of a log
-//! one by one, for those who read a log that is in use (`tails`).
+//! many it has lost to damage. SQLite itself takes the valid part and says nothing of the rest. Also the frames of a
+//! log one by one, for those who read a log that is in use (`tails`).
 //!
 //! The format is SQLite's (`fileformat2.html`, section 4).
 

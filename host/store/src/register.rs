@@ -263,8 +263,8 @@ impl Register {
         Ok(())
     }
 
-    /// Forgets what the store of `context` was: the next file is taken as it is. For a file that comes from another host,
-    /// which knows what it is.
+    /// Forgets what the store of `context` was: the next file is taken as it is. For a file that comes from another
+    /// host, which knows what it is.
     ///
     /// # Errors
     /// When the host's file cannot be written.

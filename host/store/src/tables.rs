@@ -1,5 +1,5 @@
-//! What is in a snapshot, table by table, as numbers to be compared: two files with the same rows in the same order have
-//! the same ones.
+//! What is in a snapshot, table by table, as numbers to be compared: two files with the same rows in the same order
+//! have the same ones.
 
 use rusqlite::types::ValueRef;
 use sha2::{Digest as _, Sha256};

@@ -1,14 +1,15 @@
 //! Those who follow a file: what each has taken from the write-ahead log, and where the log ends.
 //!
 //! A follower holds no lock and no transaction of SQLite's. The host makes every checkpoint itself, with the writer's
-//! lease in its hand, and a log is written from its start only after a checkpoint that copied all of it. So it is enough
-//! that each follower has taken all frames before the checkpoint runs: `take_all` reads them for it into `pending`, or
-//! says no, and the log grows instead. What lags beyond the bounds is let go, and then nothing waits for it.
+//! lease in its hand, and a log is written from its start only after a checkpoint that copied all of it. So it is
+//! enough that each follower has taken all frames before the checkpoint runs: `take_all` reads them for it into
+//! `pending`, or says no, and the log grows instead. What lags beyond the bounds is let go, and then nothing waits for
+//! it.
 //!
-//! Invariants: `End` is noted by SQLite's own report of a commit, which comes after its fsync. Frames count up to there.
-//! A log has another number each time that it is written from its start; a tail goes on in the next log only from the
-//! place at which a checkpoint was let through. Each frame fits the checksum of all before it.
-//! Locks are taken in this order: the list of tails, one tail, the end.
+//! Invariants: `End` is noted by SQLite's own report of a commit, which comes after its fsync. Frames count up to
+//! there. A log has another number each time that it is written from its start; a tail goes on in the next log only
+//! from the place at which a checkpoint was let through. Each frame fits the checksum of all before it. Locks are taken
+//! in this order: the list of tails, one tail, the end.
 //! Not here: the file itself (`follow`), when a checkpoint is due (`writer`).
 
 use std::collections::BTreeMap;
@@ -163,7 +164,8 @@ impl Tails {
         Ok(tail)
     }
 
-    /// Lets `tail` read on, by `STORE_FOLLOW_FRAMES` and the rest of the last commit of these. Whether it is at the end.
+    /// Lets `tail` read on, by `STORE_FOLLOW_FRAMES` and the rest of the last commit of these. Whether it is at the
+    /// end.
     pub fn read(&self, tail: &mut Tail) -> bool {
         let end = self.end.lock().clone();
         tail.read(&end, limits::STORE_FOLLOW_FRAMES)

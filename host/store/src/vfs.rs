@@ -78,8 +78,8 @@ pub(super) fn reserve(sqlite: &rusqlite::Connection, bytes: usize) -> rusqlite::
     }
 }
 
-/// Reads bytes of the file itself that `sqlite` has open: as they stand on the disk, past SQLite's cache, its log and the
-/// seals. What lies behind the end of the file is zeros.
+/// Reads bytes of the file itself that `sqlite` has open: as they stand on the disk, past SQLite's cache, its log and
+/// the seals. What lies behind the end of the file is zeros.
 ///
 /// # Errors
 /// When they cannot be read.
@@ -111,17 +111,17 @@ pub(super) fn file_size(sqlite: &rusqlite::Connection) -> rusqlite::Result<u64> 
     Ok(size.unsigned_abs())
 }
 
-/// Calls the base's functions for the file that `sqlite` has open. SQLite's own descriptor is used: to close another one
-/// would end the process's locks on the file.
+/// Calls the base's functions for the file that `sqlite` has open. SQLite's own descriptor is used: to close another
+/// one would end the process's locks on the file.
 fn with_file(
     sqlite: &rusqlite::Connection,
     work: impl FnOnce(*mut ffi::sqlite3_file, &ffi::sqlite3_io_methods) -> c_int,
 ) -> rusqlite::Result<()> {
     let mut file: *mut ffi::sqlite3_file = std::ptr::null_mut();
     let mut way: *mut ffi::sqlite3_vfs = std::ptr::null_mut();
-    // SAFETY: the handle is that of the open connection we hold, which no other thread uses meanwhile, and both pointers
-    // outlive the calls. What SQLite puts there is its own, and lives as long as the connection. A file of ours has
-    // `Extra` behind it.
+    // SAFETY: the handle is that of the open connection we hold, which no other thread uses meanwhile, and both
+    // pointers outlive the calls. What SQLite puts there is its own, and lives as long as the connection. A file of
+    // ours has `Extra` behind it.
     let code = unsafe {
         let handle = sqlite.handle();
         let ask = |what, to| ffi::sqlite3_file_control(handle, c"main".as_ptr(), what, to);

@@ -85,7 +85,7 @@ const FLOORS: &[Floors] = &[
             &["open", "host", "health"],
             &["connection", "full_text"],
             &["tails"],
-            &["log_file", "mark", "bounded"],
+            &["log_file", "mark", "bounded", "owner"],
             &["confine", "functions", "program", "redo", "row_seals", "sql", "statistics", "vfs"],
             &["bell", "callable", "host_table", "lane", "rows", "config", "page_seals"],
             &["seal"],

@@ -12,7 +12,7 @@ use seam_tests::torture::kills::{Kill, Torture};
 /// (`host/src/delivery/tests`, `host/src/schedule/tests`); deploys and the reconciler have tests that kill them at
 /// theirs.
 const NOT_HERE: &[&str] =
-    &["checkpoint.", "outbox.forget", "inbox.set-aside", "timers.", "schedule.", "deploy.", "reconcile."];
+    &["checkpoint.", "outbox.forget", "inbox.set-aside", "timers.", "schedule.", "deploy.", "move.", "reconcile."];
 /// The points of the short form: those that each order passes, those of one that is refused, and those of one in two
 /// phases. `tests/tests/host/two_phase.rs` kills a small system at the others.
 const SHORT: &[&str] = &[

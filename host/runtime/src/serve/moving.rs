@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use seam_store::HostFileError;
 use seam_store::ids::ContextName;
 
 use super::error::Error;
@@ -29,9 +30,18 @@ impl Registry {
         let is_its = |generation: &&Arc<Generation>| main(generation.context()) == context.as_str();
         let set = self.serving();
         let mut generations: Vec<_> = set.reachable().filter(is_its).cloned().collect();
-        generations.extend(self.draining_of(context));
+        generations.extend(self.0.publisher.drain.of(context.as_str()));
         generations.iter().for_each(|generation| generation.hold());
         HeldCalls { registry: self.clone(), context: context.clone(), generations, moved: false }
+    }
+
+    /// Takes the next file of `context` as it is, whatever this host remembers of one that it had: it comes from
+    /// another host.
+    ///
+    /// # Errors
+    /// When the host's file cannot be written.
+    pub fn expect_another_store(&self, context: &ContextName) -> Result<(), HostFileError> {
+        self.0.stores.expect_another(context)
     }
 
     /// The specs that serve now, with `context` and its variants on the host `at`; `None`: on this one. The `token` is
@@ -81,7 +91,7 @@ impl HeldCalls {
         let main = set.generation(self.context.as_str()).map_err(|_| absent())?;
         let callee = set.callees.get(usize::from(main.index)).ok_or_else(absent)?.clone();
         self.moved = true;
-        self.registry.forget_store(&self.context);
+        self.registry.0.stores.forget(&self.context);
         for generation in &self.generations {
             generation.move_to(NewHome { host: host.to_owned(), token, callee: callee.clone() });
         }

@@ -40,8 +40,23 @@ impl Next {
 }
 
 impl Publisher {
-    pub fn new(routing: Routing, clock: Clock) -> Self {
+    fn new(routing: Routing, clock: Clock) -> Self {
         Self { serving: ArcSwap::default(), changing: Mutex::default(), routing, drain: Drain::new(clock) }
+    }
+
+    /// The same, which callees on other hosts ask who serves a context here.
+    pub fn start(routing: Routing, clock: Clock) -> Arc<Self> {
+        let here = routing.here.clone();
+        let publisher = Arc::new(Self::new(routing, clock));
+        let newest = Arc::downgrade(&publisher);
+        here.get_or_init(|| {
+            Arc::new(move |context| {
+                let set = newest.upgrade()?.serving().clone();
+                let main = set.generation(context.as_str()).ok()?.index;
+                set.callees.get(usize::from(main)).cloned()
+            })
+        });
+        publisher
     }
 
     /// The set that serves now.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use seam_store::clock::Clock;
 use seam_store::ids::ContextName;
-use seam_store::{Database, HostFile, HostFileError, Register};
+use seam_store::{Database, HostFile, Register};
 
 use super::error::Error;
 use super::live::Live;
@@ -38,12 +38,12 @@ use crate::settings::{ContextSettings, Recording};
 
 /// All contexts of the running system. Cheap to clone.
 #[derive(Clone)]
-pub struct Registry(Arc<Inner>);
+pub struct Registry(pub(super) Arc<Inner>);
 
-struct Inner {
-    publisher: Arc<Publisher>,
+pub(super) struct Inner {
+    pub publisher: Arc<Publisher>,
     loader: Loader,
-    stores: Stores,
+    pub stores: Stores,
     metrics: Metrics,
     recording: Recording,
     clock: Clock,
@@ -75,16 +75,7 @@ impl Registry {
         let register = Register::open(host.clone())?;
         let outboxes = Outboxes::new(carrier.clone(), clock.clone());
         let routing = Routing::open(host, metrics.clone(), carrier)?;
-        let here = routing.here.clone();
-        let publisher = Arc::new(Publisher::new(routing, clock.clone()));
-        let newest = Arc::downgrade(&publisher);
-        here.get_or_init(|| {
-            Arc::new(move |context| {
-                let set = newest.upgrade()?.serving().clone();
-                let main = set.generation(context.as_str()).ok()?.index;
-                set.callees.get(usize::from(main)).cloned()
-            })
-        });
+        let publisher = Publisher::start(routing, clock.clone());
         let stores = Stores::new(databases, register, metrics.clone(), this);
         Ok(Self(Arc::new(Inner { publisher, loader, stores, metrics, recording, clock, outboxes })))
     }
@@ -473,25 +464,6 @@ impl Registry {
     /// Ends the doubt about files that have promised to commit, as far as it is known whether they are to.
     pub fn resolve_doubts(&self) {
         self.0.stores.resolve();
-    }
-
-    /// The replaced versions of `context` that still have calls.
-    pub(super) fn draining_of(&self, context: &ContextName) -> Vec<Arc<Generation>> {
-        self.0.publisher.drain.of(context.as_str())
-    }
-
-    /// Forgets the file of a context that has left this host, so that it can be opened again when it comes back.
-    pub(super) fn forget_store(&self, context: &ContextName) {
-        self.0.stores.forget(context);
-    }
-
-    /// Takes the next file of `context` as it is, whatever this host remembers of one that it had: it comes from another
-    /// host.
-    ///
-    /// # Errors
-    /// When the host's file cannot be written.
-    pub fn expect_another_store(&self, context: &ContextName) -> Result<(), HostFileError> {
-        self.0.stores.expect_another(context)
     }
 
     /// The files that are open, each with its context or variant.

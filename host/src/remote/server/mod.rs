@@ -4,6 +4,7 @@
 
 mod answer;
 mod connection;
+mod receive;
 mod shared;
 mod step;
 

@@ -9,7 +9,7 @@ use seam_runtime::call::Failure;
 use seam_runtime::remote::Carried;
 use tokio::time::timeout;
 
-use super::answer::{Running, receive};
+use super::receive::{Running, receive};
 use super::shared::{Connected, Shared};
 use crate::limits;
 use crate::remote::wire::{Rejection, Step};

@@ -76,8 +76,8 @@ impl Writer {
         self.give_back(lease);
     }
 
-    /// Whether the log may be copied back, which lets it be written from its start: those who follow the file have taken
-    /// all that it holds, or are let go. The caller has the lease, so no commit comes in between.
+    /// Whether the log may be copied back, which lets it be written from its start: those who follow the file have
+    /// taken all that it holds, or are let go. The caller has the lease, so no commit comes in between.
     pub fn may_copy_back(&self, connection: &Connection, lag: Lag) -> bool {
         if !self.tails.are_any() {
             return true;
