@@ -58,8 +58,15 @@ struct Inner {
     activating: Mutex<()>,
     /// The contexts that have left, whose file old requests may still use.
     clearing: Mutex<HashSet<ContextName>>,
-    /// The contexts that are coming, each with the token of its move.
-    arrivals: Mutex<HashMap<ContextName, (u64, Arriving)>>,
+    /// The contexts that are coming.
+    arrivals: Mutex<HashMap<ContextName, Coming>>,
+}
+
+/// A context that is coming: from which host, under which token, and its copy so far.
+struct Coming {
+    from: String,
+    token: u64,
+    arrival: Arriving,
 }
 
 /// A copy, in the hands of the step that is being taken.

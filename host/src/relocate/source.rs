@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::arrival::sums;
-use super::messages::{Begin, Ready, Key, Pages, Sum, Token, step};
+use super::messages::{Begin, Key, Pages, Ready, Sum, Token, step};
 use super::report::{Moved, Progress, Refused};
 use super::{Inner, Relocator, clear_away, fitness, key_files};
 use crate::homes::{Home, Homes, Pending, config_of};
@@ -334,6 +334,11 @@ impl<'r> Departure<'r> {
 
     /// Removes the file, which belongs to the other host, and its keys, once no old request uses it.
     fn clear_away(&self) {
+        // A host that could not note the move must find the file at its next start: the file knows.
+        let known = Homes::load(&self.inner.manifest.host.data).unwrap_or_default();
+        if known.homes.get(self.context.as_str()).is_none_or(|home| home.token != self.owner.token) {
+            return;
+        }
         let Some(config) = config_of(&self.inner.manifest, self.context) else { return };
         let (inner, context, database) = (self.inner.clone(), self.context.clone(), Arc::downgrade(&self.database));
         inner.clearing.lock().insert(context.clone());

@@ -17,9 +17,9 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
 use super::arrival::{self, Arrival};
-use super::messages::{Begin, Ready, Fate, Token, step};
+use super::messages::{Begin, Fate, Ready, Token, step};
 use super::report::{Moved, Refused};
-use super::{Arriving, Relocator, clear_away, key_files};
+use super::{Arriving, Coming, Relocator, clear_away, key_files};
 use crate::homes::{self, Home, Homes, Pending, config_of};
 use crate::remote::{Moves, Step, Taking};
 use crate::{folder, limits};
@@ -38,7 +38,7 @@ impl Moves for Relocator {
                 step::COMPARE => this.compare(&from, &context).await,
                 step::ARRIVE => this.arrive(&from, &context, parsed(&body)?).await.map(|()| Bytes::new()),
                 step::ACTIVATE => this.activate(&context, &from, parsed(&body)?).await.map(|()| Bytes::new()),
-                step::UNDO => this.undo(&context, parsed(&body)?).map(|()| Bytes::new()),
+                step::UNDO => this.undo(&from, &context, parsed(&body)?).map(|()| Bytes::new()),
                 step::ASK => json(&this.fate(&from, &context, parsed(&body)?)),
                 step::FETCH => {
                     let moved = this.extract(&context, &from, &mut |_| {}).await;
@@ -109,10 +109,16 @@ impl Relocator {
 
     fn begin(&self, from: String, context: &ContextName, begin: Begin) -> Result<Ready, String> {
         let inner = &self.0;
-        if inner.registry.lives_elsewhere(context.as_str()).is_none() {
-            return Err(format!("`{context}` lives on this host already"));
+        let home = self.home(context)?;
+        if home != from {
+            return Err(format!(
+                "`{context}` lives on host `{home}`, as far as this host knows: only that one moves it"
+            ));
         }
         let config = self.config(context)?;
+        // Its owner moves it, so an earlier move of it from there was undone.
+        let noted = Homes::change(&inner.manifest.host.data, |homes| drop(homes.pending.remove(context.as_str())));
+        noted.map_err(|error| chain(&error))?;
         set_aside(&config.path).map_err(|error| format!("cannot set `{}` aside: {error}", config.path.display()))?;
         let serves = inner.registry.all_generations();
         let known = serves.iter().any(|one| one.context() == context && one.component().hash == begin.component);
@@ -127,10 +133,19 @@ impl Relocator {
         }
         let token = begin.token;
         let arrival = Arrival::new(from.clone(), begin, &config)?;
-        inner.arrivals.lock().insert(context.clone(), (token, Arc::new(Mutex::new(arrival))));
+        let coming = Coming { from: from.clone(), token, arrival: Arc::new(Mutex::new(arrival)) };
+        inner.arrivals.lock().insert(context.clone(), coming);
         tokio::spawn(self.clone().find_out(context.clone(), from.clone(), Token { token }));
         tracing::info!(target: "move", %context, from, token, "the context is coming from the other host");
         Ok(Ready { wants_component })
+    }
+
+    /// The other host on which the context lives, as far as this one knows.
+    fn home(&self, context: &ContextName) -> Result<String, String> {
+        let placed = self.0.registry.lives_elsewhere(context.as_str());
+        let placed = placed.ok_or_else(|| format!("`{context}` lives on this host already"))?;
+        let known = Homes::load(&self.0.manifest.host.data).map_err(|error| chain(&error))?;
+        Ok(known.homes.get(context.as_str()).map_or(placed, |home| home.host.clone()))
     }
 
     fn config(&self, context: &ContextName) -> Result<Config, String> {
@@ -140,7 +155,9 @@ impl Relocator {
 
     fn arriving(&self, from: &str, context: &ContextName) -> Result<Arriving, String> {
         let none = || format!("no move of `{context}` from host `{from}` has started since this host did");
-        self.0.arrivals.lock().get(context).map(|(_, arrival)| arrival.clone()).ok_or_else(none)
+        let arrivals = self.0.arrivals.lock();
+        let coming = arrivals.get(context).filter(|coming| coming.from == *from);
+        coming.map(|coming| coming.arrival.clone()).ok_or_else(none)
     }
 
     async fn component(&self, from: &str, context: &ContextName, part: &[u8]) -> Result<(), String> {
@@ -278,16 +295,17 @@ impl Relocator {
     }
 
     /// Forgets a copy that was not handed over.
-    fn undo(&self, context: &ContextName, Token { token }: Token) -> Result<(), String> {
+    fn undo(&self, from: &str, context: &ContextName, Token { token }: Token) -> Result<(), String> {
         let config = self.config(context)?;
         let started = {
             let mut arrivals = self.0.arrivals.lock();
-            if arrivals.get(context).is_some_and(|(of, _)| *of == token) { arrivals.remove(context) } else { None }
+            let is_it = |coming: &Coming| coming.token == token && coming.from == *from;
+            if arrivals.get(context).is_some_and(is_it) { arrivals.remove(context) } else { None }
         };
         let mut pending = false;
         let noted = Homes::change(&self.0.manifest.host.data, |homes| {
             let arriving = homes.pending.get(context.as_str());
-            pending = matches!(arriving, Some(Pending::Arriving { token: other, .. }) if *other == token);
+            pending = matches!(arriving, Some(Pending::Arriving { token: of, from: other, .. }) if *of == token && other == from);
             if pending {
                 homes.pending.remove(context.as_str());
             }
@@ -316,7 +334,7 @@ impl Relocator {
             Some(Pending::Arriving { token: of, .. }) => *of == token.token,
             _ => false,
         };
-        let coming = || self.0.arrivals.lock().get(&context).is_some_and(|(of, _)| *of == token.token);
+        let coming = || self.0.arrivals.lock().get(&context).is_some_and(|coming| coming.token == token.token);
         loop {
             tokio::time::sleep(Duration::from_millis(limits::MOVE_ASK_MS)).await;
             if Homes::load(&self.0.manifest.host.data).is_ok_and(|homes| !arriving(&homes) && !coming()) {
@@ -324,7 +342,7 @@ impl Relocator {
             }
             let done = match self.ask(&context, &from, token).await {
                 Ok(Fate::HandedOver) => self.activate(&context, &from, token).await,
-                Ok(Fate::Undone) => self.undo(&context, token),
+                Ok(Fate::Undone) => self.undo(&from, &context, token),
                 Ok(Fate::Open) => Ok(()),
                 Err(why) => Err(format!("it is not known whether it lives here: {why}")),
             };

@@ -1,6 +1,7 @@
 //! Finance moves to another host, and back, while records are bought: no request fails, and nothing is lost or done
 //! twice, also when a host is killed on the way.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use seam::homes;
 use seam::manifest::Manifest;
 use seam::relocate::Moved;
+use seam::remote::{self, Client, ClientConfig, Credentials, Identity, Peer, Step, System};
 use seam_store::Owner;
 use seam_store::ids::ContextName;
 use seam_tests::books::balance;
@@ -168,5 +170,42 @@ fn what_cannot_move_is_refused_with_its_reason() -> Result<()> {
         let said = shop.seam_as(SHOP, &args).err().with_context(|| format!("{args:?} was done"))?;
         ensure!(said.to_string().contains(expect), "{args:?}: {said}");
     }
+    Ok(())
+}
+
+/// A host whose certificate names finance, and which does not have it.
+#[test]
+fn a_host_takes_a_context_from_the_host_where_it_lives_and_from_no_other() -> Result<()> {
+    let shop = Shop::new()?.on_three_hosts()?;
+    shop.seam(&["cert", "host", "engines", "--replace", "--contexts", "recommendation,finance"])?;
+    let _host = shop.up_alone()?;
+    let manifest = Manifest::load(&shop.manifest())?;
+    let at = |name: &str| manifest.placement.host(name).with_context(|| format!("host `{name}`"));
+    let (metrics, runtime) = (remote::Metrics::new(&prometheus::Registry::new())?, seam::app::runtime()?);
+    let system = System { codec: seam_runtime::codec::VERSION, placement: manifest.placement.digest() };
+    let peer = Peer { name: SHOP.to_owned(), address: at(SHOP)?.address.clone(), contexts: Vec::new() };
+    let config = ClientConfig { system, peers: vec![peer], learned: Arc::new(|_, _, _| {}) };
+    runtime.block_on(async {
+        let credentials = Credentials::load(&Identity::in_folder("engines", &at("engines")?.certificates))?;
+        let engines = Client::start(config, &credentials, &metrics)?;
+        let finance = ContextName::new("finance").context("a name")?;
+        let begin = r#"{"token": 9, "page_bytes": 4096, "component": "", "component_bytes": 0, "tolerated_schema": null,
+                        "keys": []}"#;
+        for (name, body, expect) in [
+            ("begin", begin, "`finance` lives on host `books`, as far as this host knows"),
+            ("pages", "", "no move of `finance` from host `engines`"),
+            ("arrive", r#"{"token": 9}"#, "no move of `finance` from host `engines`"),
+            ("activate", r#"{"token": 9}"#, "no copy of `finance` with token 9 has arrived here"),
+            ("fetch", "", "`finance` lives on host `books`"),
+            ("leap", "", "a move has no step `leap`"),
+        ] {
+            let step = Step { context: finance.clone(), name: name.to_owned() };
+            let taken = engines.step(SHOP, &step, body.as_bytes().to_vec().into(), TIMEOUT).await;
+            let said = taken.err().with_context(|| format!("`{name}` was done"))?;
+            ensure!(said.contains(expect), "{name}: {said}");
+        }
+        anyhow::Ok(())
+    })?;
+    ensure!(!shop.data().join("stores/finance.arriving").exists(), "there is a copy");
     Ok(())
 }
