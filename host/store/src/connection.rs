@@ -18,6 +18,7 @@ use crate::confine::Guard;
 use crate::error::{Error, message};
 use crate::rows::{Packer, Rows, Value};
 use crate::sql::{self, Script, Statement};
+use crate::tails::Tails;
 use crate::{damage, limits, mark, program, row_seals};
 
 /// What a connection is for.
@@ -85,6 +86,26 @@ impl Connection {
             log_pages.store(u32::try_from(pages).unwrap_or(0), Relaxed);
             Ok(())
         }))
+    }
+
+    /// The same, and has every commit tell those who follow the file.
+    pub fn tell_commits(&mut self, tails: Arc<Tails>) -> rusqlite::Result<()> {
+        let log_pages = self.log_pages.clone();
+        self.sqlite.wal_hook(Some(move |_: &mut Wal, pages| {
+            let pages = u32::try_from(pages).unwrap_or(0);
+            log_pages.store(pages, Relaxed);
+            tails.committed(pages);
+            Ok(())
+        }))
+    }
+
+    /// How many frames the write-ahead log has, and how many of them are copied back. As it is a statement, it lets the
+    /// hook of commits run that SQLite made without one, as a restore does.
+    pub fn log_frames(&self) -> rusqlite::Result<(u32, u32)> {
+        self.sqlite.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
+            let frames = |column| row.get::<_, i64>(column).map(|frames| u32::try_from(frames).unwrap_or(0));
+            Ok((frames(1)?, frames(2)?))
+        })
     }
 
     /// Runs statements of the host. They are never cached: see `confine`.

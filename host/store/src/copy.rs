@@ -106,6 +106,8 @@ impl Database {
             })();
             remove(&aside.path).ok();
             lease.connection()?.distrust_statements();
+            // Such a commit is reported with the next statement only.
+            lease.connection()?.log_frames().ok();
             restored
         });
         self.writer.give_back(lease);

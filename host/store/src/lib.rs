@@ -5,11 +5,11 @@
 //! back when it is dropped, and the connection is clean for the next one.
 //!
 //! Floors, each importing only those after it: `accounts, migrate, promises, register -> examine -> moment -> compare,
-//! copy, feed, inbox, inspect, invariant, saga, schedules, timers, two_phase -> outbox, schema -> database ->
-//! transaction -> writer, readers -> sealing, votes -> look -> open, host, health -> log_file, connection, full_text ->
-//! mark, bounded -> confine, functions, program, redo, row_seals, sql, statistics, vfs -> bell, callable, host_table,
-//! lane, rows, config, page_seals -> seal -> key, blocking, fault, oneshot, damage -> error, clock, ids, private, text,
-//! visible -> limits`.
+//! copy, feed, follow, inbox, inspect, invariant, saga, schedules, timers, two_phase -> outbox, schema -> database ->
+//! transaction -> writer, readers -> sealing, votes -> look -> open, host, health -> connection, full_text -> tails ->
+//! log_file, mark, bounded -> confine, functions, program, redo, row_seals, sql, statistics, vfs -> bell, callable,
+//! host_table, lane, rows, config, page_seals -> seal -> key, blocking, fault, oneshot, damage -> error, clock, ids,
+//! private, text, visible -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
 //! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`), faults
 //! for tests (`fault`).
@@ -39,6 +39,7 @@ mod database;
 mod event_tables;
 mod examine;
 mod feed;
+mod follow;
 mod full_text;
 mod functions;
 mod health;
@@ -72,6 +73,7 @@ mod seal;
 mod sealing;
 mod sql;
 mod statistics;
+mod tails;
 mod timers;
 mod transaction;
 mod two_phase;
@@ -92,6 +94,7 @@ pub use error::{Error, chain};
 pub use event_tables::{EventTables, SetAside};
 pub use examine::{Author, Disagreement, Found, Range, Side, Terms, disagreements, each_disagreement};
 pub use feed::{Feed, FeedEntry, FeedPage, FeedRequest};
+pub use follow::{Changes, FollowError, Follower};
 pub use health::{Doubt, Trouble};
 pub use host::{HostFile, HostFileError};
 pub use inbox::{Source, WaitState, Waiting, WaitingCount};

@@ -92,6 +92,20 @@ pub const STORE_WAL_PAGES_CHECKPOINT: u32 = 1_000;
 pub const STORE_WAL_PAGES_RESET: u32 = 16_000;
 /// WAL size that is kept on disk after a reset: growing a file again costs more than overwriting it.
 pub const STORE_WAL_BYTES_KEPT: u64 = 8 * 1024 * 1024;
+/// Pages that a follower of a file keeps until it is asked for them: 16 MiB, four checkpoints of a file that changes
+/// another page each time. While it has so many, the log is not copied back.
+pub const STORE_FOLLOW_PAGES_MAX: usize = 4_096;
+/// Pages of one commit that a follower hands out: 64 MiB of memory. After a larger one, such as a restore, a new base is
+/// no more work.
+pub const STORE_FOLLOW_COMMIT_PAGES_MAX: usize = 16_384;
+/// Frames of the log that a follower reads in one go, while a checkpoint may wait for it: some milliseconds.
+pub const STORE_FOLLOW_FRAMES: u32 = 512;
+/// Frames of the log that a checkpoint waits for followers to read: four times those after which one is due.
+pub const STORE_FOLLOW_CATCH_UP_FRAMES: u32 = 4_000;
+/// Frames that the log may hold for followers: 256 MiB. Then those that lag are let go.
+pub const STORE_FOLLOW_LOG_FRAMES_MAX: u32 = 64_000;
+/// Pages of the file itself that are read in one go: 1 MiB.
+pub const STORE_FOLLOW_BASE_PAGES_MAX: u32 = 256;
 /// All pending migrations of a context together; a large index takes seconds.
 pub const STORE_MIGRATION_MS_MAX: u64 = 120_000;
 /// Text of one migration.

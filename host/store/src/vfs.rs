@@ -78,6 +78,68 @@ pub(super) fn reserve(sqlite: &rusqlite::Connection, bytes: usize) -> rusqlite::
     }
 }
 
+/// Reads bytes of the file itself that `sqlite` has open: as they stand on the disk, past SQLite's cache, its log and
+/// the seals. What lies behind the end of the file is zeros.
+///
+/// # Errors
+/// When they cannot be read.
+pub(super) fn read_file(sqlite: &rusqlite::Connection, offset: u64, into: &mut [u8]) -> rusqlite::Result<()> {
+    let amount = c_int::try_from(into.len()).unwrap_or(c_int::MAX);
+    let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+    with_file(sqlite, |file, methods| {
+        let Some(read) = methods.xRead else { return ffi::SQLITE_IOERR_READ };
+        // SAFETY: the file is open, and there are `amount` bytes.
+        match unsafe { read(file, into.as_mut_ptr().cast(), amount, offset) } {
+            // The base has written zeros.
+            ffi::SQLITE_IOERR_SHORT_READ => ffi::SQLITE_OK,
+            code => code,
+        }
+    })
+}
+
+/// The size of the file itself that `sqlite` has open, in bytes.
+///
+/// # Errors
+/// When the system does not say.
+pub(super) fn file_size(sqlite: &rusqlite::Connection) -> rusqlite::Result<u64> {
+    let mut size = 0_i64;
+    with_file(sqlite, |file, methods| {
+        let Some(ask) = methods.xFileSize else { return ffi::SQLITE_IOERR_FSTAT };
+        // SAFETY: the file is open, and the number outlives the call.
+        unsafe { ask(file, &raw mut size) }
+    })?;
+    Ok(size.unsigned_abs())
+}
+
+/// Calls the base's functions for the file that `sqlite` has open. SQLite's own descriptor is used: to close another
+/// one would end the process's locks on the file.
+fn with_file(
+    sqlite: &rusqlite::Connection,
+    work: impl FnOnce(*mut ffi::sqlite3_file, &ffi::sqlite3_io_methods) -> c_int,
+) -> rusqlite::Result<()> {
+    let mut file: *mut ffi::sqlite3_file = std::ptr::null_mut();
+    let mut way: *mut ffi::sqlite3_vfs = std::ptr::null_mut();
+    // SAFETY: the handle is that of the open connection we hold, which no other thread uses meanwhile, and both
+    // pointers outlive the calls. What SQLite puts there is its own, and lives as long as the connection. A file of
+    // ours has `Extra` behind it.
+    let code = unsafe {
+        let handle = sqlite.handle();
+        let ask = |what, to| ffi::sqlite3_file_control(handle, c"main".as_ptr(), what, to);
+        let code = ask(ffi::SQLITE_FCNTL_FILE_POINTER, (&raw mut file).cast());
+        let code =
+            if code == ffi::SQLITE_OK { ask(ffi::SQLITE_FCNTL_VFS_POINTER, (&raw mut way).cast()) } else { code };
+        if code != ffi::SQLITE_OK || file.is_null() || way.is_null() || (*file).pMethods.is_null() {
+            return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code.max(ffi::SQLITE_ERROR)), None));
+        }
+        let methods = if CStr::from_ptr((*way).zName) == NAME { extra(file).base } else { &*(*file).pMethods };
+        work(file, methods)
+    };
+    match code {
+        ffi::SQLITE_OK => Ok(()),
+        code => Err(rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)),
+    }
+}
+
 /// The path as SQLite hands it on: without links.
 fn resolved(path: &Path) -> PathBuf {
     if let Ok(path) = path.canonicalize() {

@@ -31,6 +31,7 @@ use crate::mark::Mark;
 use crate::oneshot::Oneshot;
 use crate::open::{OpenError, open, open_or_create};
 use crate::statistics::Counters;
+use crate::tails::{Lag, Tails};
 use crate::votes::Votes;
 use crate::{blocking, fault, limits};
 
@@ -44,6 +45,8 @@ pub(super) struct Writer {
     pub votes: Mutex<Votes>,
     /// Rung after each commit that changed sagas.
     pub sagas: Bell,
+    /// Those who follow the file. Each checkpoint asks them first (`tending`).
+    pub tails: Arc<Tails>,
     /// Tells this opening of the file from all others; above 0.
     pub opened: i64,
     state: Mutex<State>,
@@ -79,7 +82,7 @@ const SAVEPOINT: &str = "SAVEPOINT seam";
 
 impl Writer {
     pub fn open(config: Config) -> Result<Self, OpenError> {
-        let connection = open_or_create(&config)?;
+        let mut connection = open_or_create(&config)?;
         let failed = |source| OpenError::Sqlite { path: config.path.clone(), source };
         Mark::ensure(connection.sqlite(), &config.path).map_err(failed)?;
         fault::point("open.before-log");
@@ -92,6 +95,8 @@ impl Writer {
             Err(source) => return Err(OpenError::Sqlite { path: config.path.clone(), source }),
         }
         let health = Arc::new(Health::new(&config.path, config.clock.clone()));
+        let tails = Arc::new(Tails::of(&config.path));
+        connection.tell_commits(tails.clone()).map_err(failed)?;
         let state = State { leased: false, idle: Some(Box::new(connection)), queue: VecDeque::new() };
         let mut votes = Votes::of(&config);
         if let Some(doubt) = votes.doubt(connection_of(&state)) {
@@ -100,7 +105,7 @@ impl Writer {
         let (published, sagas) = (Bell::default(), Bell::default());
         let opened = rand::random_range(1..=i64::MAX);
         let (votes, state) = (Mutex::new(votes), Mutex::new(state));
-        Ok(Self { config, counters: Counters::default(), health, published, votes, sagas, opened, state })
+        Ok(Self { config, counters: Counters::default(), health, published, votes, sagas, tails, opened, state })
     }
 
     pub fn config(&self) -> &Config {
@@ -350,8 +355,11 @@ impl Writer {
             None => {
                 self.health.usable()?;
                 self.health.look(false)?;
+                // Only the file tells now what was committed, and opening it copies the log back.
+                self.tails.let_all_go("the host had to open the file again after a failure");
                 let opened = blocking::block_in_place(|| reopen(&self.config));
-                let opened = opened.map_err(|e| Error::Unavailable(error::chain(&e)))?;
+                let mut opened = opened.map_err(|e| Error::Unavailable(error::chain(&e)))?;
+                opened.tell_commits(self.tails.clone()).map_err(|error| opened.explain(&error))?;
                 // Its log may be another: SQLite removes it with the last connection.
                 self.health.opened_again()?;
                 opened
@@ -381,7 +389,10 @@ impl Writer {
     /// by now.
     fn end(&self, connection: &Connection) -> Result<(), Error> {
         match self.health.look(true) {
-            Ok(()) => truncate_log(connection).map_err(|error| connection.explain(&error)),
+            Ok(()) => {
+                self.may_copy_back(connection, Lag::LetGo);
+                truncate_log(connection).map_err(|error| connection.explain(&error))
+            }
             Err(gone) => {
                 let leave = rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
                 connection.sqlite().set_db_config(leave, true).map_err(|error| connection.explain(&error))?;
@@ -418,6 +429,12 @@ impl Lease {
             self.open_since = None;
         }
         lost
+    }
+
+    /// As a failure does: the next holder opens the file again.
+    #[cfg(test)]
+    pub fn lose_connection(&mut self) {
+        self.connection = None;
     }
 
     fn lose_group(&mut self) {

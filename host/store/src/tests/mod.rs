@@ -9,6 +9,7 @@ mod escapes;
 mod examining;
 mod faults;
 mod feeds;
+mod following;
 mod full_text;
 mod health;
 mod longest_call;

@@ -7,6 +7,7 @@ use crate::connection::{Connection, Fault};
 use crate::error::Error;
 use crate::sealing::with_rows;
 use crate::statistics::Counters;
+use crate::tails::Lag;
 use crate::{blocking, damage, fault, limits, mark};
 
 /// What SQLite says when a disk or a file may not grow.
@@ -60,7 +61,8 @@ impl Writer {
         let commit = format!("BEGIN IMMEDIATE; {}; COMMIT", mark::ADVANCE);
         let tried = lease.connection().map(|connection| {
             if !self.health.has_room() {
-                // That may make room in the log.
+                // That may make room in the log. No follower is worth a store that takes no commits.
+                self.may_copy_back(connection, Lag::LetGo);
                 truncate_log(connection).ok();
             }
             // A small commit may find room where the next one does not.
@@ -74,6 +76,20 @@ impl Writer {
         self.give_back(lease);
     }
 
+    /// Whether the log may be copied back, which lets it be written from its start: those who follow the file have taken
+    /// all that it holds, or are let go. The caller has the lease, so no commit comes in between.
+    pub fn may_copy_back(&self, connection: &Connection, lag: Lag) -> bool {
+        if !self.tails.are_any() {
+            return true;
+        }
+        let ready = || connection.log_frames().is_ok_and(|(frames, _)| self.tails.take_all(frames, lag));
+        let ready = blocking::block_in_place(ready);
+        if !ready && lag == Lag::LetGo {
+            self.tails.let_all_go("the log could not be read to its end");
+        }
+        ready
+    }
+
     /// Keeps the write-ahead log short. Each time that it has grown by `STORE_WAL_PAGES_CHECKPOINT`, it is copied back,
     /// which waits for no reader. From `STORE_WAL_PAGES_RESET` pages on it is also cut, which waits for the readers of
     /// old snapshots; the deadlines of their statements bound that. Once a log is copied back as a whole and no reader
@@ -81,6 +97,9 @@ impl Writer {
     /// A failure costs nothing but space.
     pub(super) fn checkpoint(&self, connection: &mut Connection) {
         let Some(pages) = connection.checkpoint_due() else { return };
+        if !self.may_copy_back(connection, Lag::Wait) {
+            return;
+        }
         let mode = if pages < limits::STORE_WAL_PAGES_RESET { "PASSIVE" } else { "TRUNCATE" };
         let (path, started) = (self.config.path.display(), self.config.clock.now());
         let sql = format!("PRAGMA wal_checkpoint({mode})");
