@@ -2,8 +2,10 @@
 //!
 //! Defaults of values that a manifest may change are here too. Nothing in the program is unbounded.
 
+mod backup;
 mod remote;
 
+pub use self::backup::*;
 pub use self::remote::*;
 pub use seam_runtime::limits::*;
 

@@ -22,6 +22,7 @@ use super::protocol::{
 };
 use super::{events, reconcile, record, sagas, status};
 use crate::audit;
+use crate::backup::continuous;
 use crate::delivery::Operator;
 use crate::deploy::{self, Deployer};
 use crate::folder::Folder;
@@ -43,6 +44,7 @@ pub struct State {
     pub seeds: Arc<Seeds>,
     pub folder: Arc<Folder>,
     pub schedules: Arc<Board>,
+    pub backups: Arc<continuous::Board>,
     /// One seeding at a time: two would overwrite each other's list of loaded seeds.
     seeding: Arc<Semaphore>,
     /// One verification at a time: each keeps the write-ahead logs of all files from being cut.
@@ -56,7 +58,7 @@ impl State {
         (operator, sagas, reconciler): (Operator, SagaOperator, Arc<Reconciler<RunningContexts>>),
         seeds: Seeds,
         folder: Arc<Folder>,
-        schedules: Arc<Board>,
+        (schedules, backups): (Arc<Board>, Arc<continuous::Board>),
     ) -> Self {
         let one = || Arc::new(Semaphore::new(1));
         Self {
@@ -68,6 +70,7 @@ impl State {
             seeds: Arc::new(seeds),
             folder,
             schedules,
+            backups,
             seeding: one(),
             verifying: one(),
         }
@@ -91,7 +94,9 @@ pub(super) async fn respond(request: Request<Incoming>, state: State, user: Opti
 /// When the body of the request cannot be read or parsed.
 async fn dispatch(request: Request<Incoming>, state: State, user: Option<u32>) -> Result<Response<Body>, ErrorMessage> {
     Ok(match (request.method(), request.uri().path()) {
-        (&Method::GET, "/contexts") => json(StatusCode::OK, &status::statuses(&state.registry, &state.deployer)),
+        (&Method::GET, "/contexts") => {
+            json(StatusCode::OK, &status::statuses(&state.registry, &state.deployer, &state.backups))
+        }
         (&Method::GET, "/schedules") => schedules(state).await,
         (&Method::POST, "/call") => call(body(request).await?, state).await,
         (&Method::GET, "/routes") => json(StatusCode::OK, &state.registry.routes()),

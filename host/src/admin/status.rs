@@ -8,6 +8,7 @@ use seam_runtime::run::Serves;
 use seam_runtime::serve::Registry;
 use serde::{Deserialize, Serialize};
 
+use crate::backup::continuous::{BackupStatus, Board};
 use crate::deploy::Deployer;
 
 /// One context at one moment. Counters start at 0 when the host starts.
@@ -62,6 +63,9 @@ pub struct ContextStatus {
     /// What the operator should know about the version that serves; `None` if all is well.
     #[serde(default)]
     pub notice: Option<String>,
+    /// Its backup, if it has one that goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupStatus>,
 }
 
 /// The calls of a context to one of its callees, or to a context that these call.
@@ -77,7 +81,7 @@ pub struct CalleeStatus {
 }
 
 /// All contexts, in the order of the manifest.
-pub fn statuses(registry: &Registry, deployer: &Deployer) -> Vec<ContextStatus> {
+pub fn statuses(registry: &Registry, deployer: &Deployer, backups: &Board) -> Vec<ContextStatus> {
     let mut notices = deployer.notices();
     let names = |interfaces: &[seam_runtime::component::Interface]| {
         let mut names: Vec<String> = interfaces.iter().map(|interface| interface.name.to_string()).collect();
@@ -127,6 +131,7 @@ pub fn statuses(registry: &Registry, deployer: &Deployer) -> Vec<ContextStatus> 
             p50_us: generation.metrics.quantile_us(0.5),
             p99_us: generation.metrics.quantile_us(0.99),
             notice: notices.remove(generation.context()),
+            backup: backups.of(generation.context().as_str()),
         }
     };
     generations.iter().map(of).collect()

@@ -5,7 +5,10 @@ use super::global::Format;
 use super::out;
 use crate::admin::client::Client;
 use crate::admin::{CalleeStatus, ContextStatus};
+use crate::backup::continuous::BackupStatus;
+use crate::limits;
 use crate::manifest::{Manifest, differing};
+use crate::times::rfc3339;
 
 pub fn run(manifest: &Manifest, format: Format) -> Result<(), CommandError> {
     let contexts = Client::connect(&manifest.host.data)?.contexts()?;
@@ -28,10 +31,28 @@ pub fn run(manifest: &Manifest, format: Format) -> Result<(), CommandError> {
                 if let Some(notice) = &context.notice {
                     out::warning(&format!("`{}`: {notice}", context.context));
                 }
+                if let Some(behind) = context.backup.as_ref().and_then(behind) {
+                    out::warning(&format!("`{}`: {behind}", context.context));
+                }
             }
             out::text(&shown(&contexts))
         }
     }
+}
+
+/// Why a backup is a warning.
+fn behind(backup: &BackupStatus) -> Option<String> {
+    let BackupStatus { stored_ms, behind_ms, waiting_bytes, why, .. } = backup;
+    if why.is_none() && *behind_ms < limits::BACKUP_BEHIND_MS {
+        return None;
+    }
+    let stored = stored_ms.map_or_else(|| "none since the host started".to_owned(), rfc3339);
+    let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    Some(format!(
+        "its backup is {} s behind, {} wait; the last state that is stored: {stored}{why}",
+        behind_ms / 1_000,
+        out::size(*waiting_bytes)
+    ))
 }
 
 fn shown(contexts: &[ContextStatus]) -> String {
@@ -125,6 +146,7 @@ mod tests {
             p50_us: 310.4,
             p99_us: 2_400.0,
             notice: None,
+            backup: None,
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod admin;
 mod ahead;
+mod backing_up;
 mod behind_nginx;
 mod by_time;
 mod certificates;
