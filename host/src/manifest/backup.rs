@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_with_its_place() {
         for (lines, expect) in [
-            ("every = \"1s\"", "seam.toml:4:1: error: `backup.to` is missing"),
+            ("every = \"1s\"", "seam.toml:4:2: error: `backup.to` is missing"),
             ("to = \"ftp://there\"", "seam.toml:5:6: error: `backup.to` is `ftp://there`, which is neither a folder"),
             ("to = \"s3:///prefix\"", "`backup.to` names no bucket"),
             ("to = \"copies\"\nregion = \"x\"", "seam.toml:6:10: error: `backup.to` is a folder"),
