@@ -54,7 +54,10 @@ fn installed() -> Result<PathBuf> {
 /// When it cannot be installed or started.
 pub fn litestream(args: &[&str], variables: &[(&str, &str)]) -> Result<Output> {
     let tool = installed()?.join("bin/litestream");
-    Ok(Command::new(tool).args(args).envs(variables.iter().copied()).stdin(Stdio::null()).output()?)
+    let mut command = Command::new(tool);
+    // It cannot use its own HTTP client with such a bundle.
+    command.env_remove("AWS_CA_BUNDLE").envs(variables.iter().copied());
+    Ok(command.args(args).stdin(Stdio::null()).output()?)
 }
 
 /// A server of S3's protocol that forgets all when it is dropped.
