@@ -12,6 +12,7 @@ use seam_runtime::serve::{self, LinkedSystem, Registry};
 use seam_store::{HostFile, HostFileError};
 
 use crate::audit::Audit;
+use crate::backup::continuous::{self, Board, Continuous};
 use crate::check;
 use crate::delivery::{Deliveries, EventMetrics, Operator, Tallies};
 use crate::deploy::{self, Deployer, History};
@@ -56,6 +57,8 @@ pub struct App {
     pub operator: Operator,
     pub saga_operator: SagaOperator,
     pub reconciler: Arc<Reconciler<RunningContexts>>,
+    /// What operators see of the backup that goes on.
+    pub backups: Arc<Board>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -139,6 +142,7 @@ impl App {
         let tallies = Tallies::default();
         let operator = Operator::new(registry.clone(), tallies.clone(), audit.clone());
         let saga_operator = SagaOperator::new(registry.clone(), audit.clone());
+        let backups = Arc::new(Board::new(&metrics)?);
         let (clock, figures) = (registry.clock().clone(), ReconcileMetrics::new(&metrics)?);
         let reconciles = reconciled_here(&manifest, &registry);
         let contexts = RunningContexts(registry.clone());
@@ -160,6 +164,7 @@ impl App {
             operator,
             saga_operator,
             reconciler: Arc::new(reconciler),
+            backups,
         })
     }
 
@@ -227,6 +232,11 @@ impl App {
         let timers = Timers::start(self.registry.clone(), self.timers.clone());
         let scheduler = Scheduler::start(self.registry.clone(), self.by_time.clone(), self.schedules.clone());
         let reconciling = reconcile::Driver::start(self.reconciler.clone());
+        // Without its credentials the host serves all the same; `seam contexts` shows nothing of a backup then.
+        let backing_up = Continuous::start(&self.manifest, &self.registry, &self.backups).unwrap_or_else(|error| {
+            tracing::error!(target: "backup", "there is no backup: {}", continuous::words(&error));
+            None
+        });
         server.run(shutdown).await;
         // Clients have their answers; now other hosts get theirs.
         drop(stop_answering);
@@ -237,6 +247,9 @@ impl App {
         vigils.abort();
         sampling.abort();
         drop((deliveries, sagas, timers, scheduler, reconciling));
+        if let Some(backing_up) = backing_up {
+            backing_up.stop().await;
+        }
         let registry = self.registry.clone();
         tokio::task::spawn_blocking(move || registry.close_stores()).await.ok();
         Ok(())

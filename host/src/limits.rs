@@ -2,9 +2,11 @@
 //!
 //! Defaults of values that a manifest may change are here too. Nothing in the program is unbounded.
 
+mod backup;
 mod moving;
 mod remote;
 
+pub use self::backup::*;
 pub use self::moving::*;
 pub use self::remote::*;
 pub use seam_runtime::limits::*;

@@ -5,6 +5,7 @@
 
 pub mod apart;
 pub mod background;
+pub mod backups;
 pub mod books;
 pub mod browser;
 pub mod caller_callee;

@@ -22,6 +22,7 @@ use super::protocol::{
 };
 use super::{events, pretend, reconcile, record, relocate, sagas, status};
 use crate::audit;
+use crate::backup::continuous;
 use crate::delivery::Operator;
 use crate::deploy::{self, Deployer};
 use crate::folder::Folder;
@@ -48,6 +49,7 @@ pub struct State {
     pub schedules: Arc<Board>,
     /// `None` when all contexts live in one process.
     pub relocator: Option<Arc<Relocator>>,
+    pub backups: Arc<continuous::Board>,
     /// When the host started.
     started: Instant,
     /// One seeding at a time: two would overwrite each other's list of loaded seeds.
@@ -63,7 +65,7 @@ impl State {
         (operator, sagas, reconciler): (Operator, SagaOperator, Arc<Reconciler<RunningContexts>>),
         seeds: Seeds,
         folder: Arc<Folder>,
-        schedules: Arc<Board>,
+        (schedules, backups): (Arc<Board>, Arc<continuous::Board>),
         relocator: Option<Relocator>,
     ) -> Self {
         let one = || Arc::new(Semaphore::new(1));
@@ -77,6 +79,7 @@ impl State {
             folder,
             schedules,
             relocator: relocator.map(Arc::new),
+            backups,
             started: Instant::now(),
             seeding: one(),
             verifying: one(),
@@ -101,7 +104,9 @@ pub(super) async fn respond(request: Request<Incoming>, state: State, user: Opti
 /// When the body of the request cannot be read or parsed.
 async fn dispatch(request: Request<Incoming>, state: State, user: Option<u32>) -> Result<Response<Body>, ErrorMessage> {
     Ok(match (request.method(), request.uri().path()) {
-        (&Method::GET, "/contexts") => json(StatusCode::OK, &status::statuses(&state.registry, &state.deployer)),
+        (&Method::GET, "/contexts") => {
+            json(StatusCode::OK, &status::statuses(&state.registry, &state.deployer, &state.backups))
+        }
         (&Method::GET, "/schedules") => schedules(state).await,
         (&Method::POST, "/call") => call(body(request).await?, state).await,
         (&Method::GET, "/routes") => json(StatusCode::OK, &state.registry.routes()),

@@ -8,6 +8,7 @@ use seam_runtime::run::Serves;
 use seam_runtime::serve::Registry;
 use serde::{Deserialize, Serialize};
 
+use crate::backup::continuous::{BackupStatus, Board};
 use crate::deploy::Deployer;
 
 /// One context at one moment. Counters start at 0 when the host starts.
@@ -65,6 +66,9 @@ pub struct ContextStatus {
     /// What the operator should know about the version that serves; `None` if all is well.
     #[serde(default)]
     pub notice: Option<String>,
+    /// Its backup, if it has one that goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupStatus>,
 }
 
 /// The calls of a context to one of its callees, or to a context that these call.
@@ -80,7 +84,7 @@ pub struct CalleeStatus {
 }
 
 /// All contexts, in the order of the manifest.
-pub fn statuses(registry: &Registry, deployer: &Deployer) -> Vec<ContextStatus> {
+pub fn statuses(registry: &Registry, deployer: &Deployer, backups: &Board) -> Vec<ContextStatus> {
     let mut notices = deployer.notices();
     let names = |interfaces: &[seam_runtime::component::Interface]| {
         let mut names: Vec<String> = interfaces.iter().map(|interface| interface.name.to_string()).collect();
@@ -136,6 +140,7 @@ pub fn statuses(registry: &Registry, deployer: &Deployer) -> Vec<ContextStatus> 
                 .map(|pretence| format!("{}->{} {}", pretence.caller, pretence.callee, pretence.terms))
                 .collect(),
             notice: notices.remove(generation.context()),
+            backup: backups.of(generation.context().as_str()),
         }
     };
     generations.iter().map(of).collect()

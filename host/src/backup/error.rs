@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use seam_runtime::did_you_mean;
 use seam_store::{CopyError, Difference, OpenError, RegisterError};
 
+use super::continuous::HistoryError;
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("cannot write `{}`", path.display())]
@@ -39,6 +41,10 @@ pub enum Error {
     Damaged { path: PathBuf, why: String },
     #[error("nothing was restored: it would replace the file of {}", contexts.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(", "))]
     WouldReplace { contexts: Vec<String> },
+    #[error("the manifest has no `[backup]`")]
+    NoContinuous,
+    #[error(transparent)]
+    History(#[from] HistoryError),
     #[error("cannot use the register of stores: {why}; nothing has changed")]
     NoRegister { why: String },
 }
@@ -73,6 +79,10 @@ impl Error {
             Self::WouldReplace { .. } => {
                 "add `--replace`; what is replaced is kept in the folder `replaced` of the data folder".to_owned()
             }
+            Self::NoContinuous => {
+                "name a backup by `--from NAME`, or say in `[backup]` where changes are stored".to_owned()
+            }
+            Self::History(error) => error.remedy(),
             Self::NoRegister { .. } => {
                 "check that the data folder can be written and its disk has room; then try again".to_owned()
             }

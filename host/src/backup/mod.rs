@@ -1,4 +1,5 @@
-//! Backups: the files of all contexts at one moment, with a list of their hashes; and putting them back.
+//! Backups: the files of all contexts at one moment, with a list of their hashes; putting them back; and the backup
+//! that goes on while the host serves (`continuous`).
 //!
 //! A backup is a folder with `CONTEXT.db` for each context, `seeds.json` if there is one, and `backup.json`, which is
 //! written last. A restore point is the single file that a deploy copied before it changed a schema; it is put back in
@@ -7,6 +8,7 @@
 //! anything, and keeps what it replaces.
 //! Not here: components, which a build makes again, and the history of deploys (`host.db`).
 
+pub mod continuous;
 mod error;
 mod list;
 mod restore;
@@ -14,5 +16,5 @@ mod take;
 
 pub use error::Error;
 pub use list::{Backup, File, RestorePoint, backups, folder, locate, restore_points};
-pub use restore::{Progress, Replaced, Request, Source, restore, verified};
+pub use restore::{Drilled, Progress, Replaced, Request, Source, drill, restore, verified};
 pub use take::{take, take_of};

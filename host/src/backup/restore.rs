@@ -14,6 +14,7 @@ use seam_store::ids::ContextName;
 use seam_store::{Adopted, Config, Database, HostFile, OpenError, Register, chain, private};
 use time::OffsetDateTime;
 
+use super::continuous::{self, Destination, Fetched, HistoryError};
 use super::error::{Error, lost};
 use super::list::{self, Backup, RestorePoint};
 use super::take::hash;
@@ -27,6 +28,9 @@ pub enum Source {
     Named(String),
     /// The newest restore point at this schema or an older one.
     Schema(u32),
+    /// The state at this time, in milliseconds since 1970, out of the backup that goes on while the host serves; the
+    /// newest one without a time.
+    At(Option<u64>),
 }
 
 #[derive(Debug, Clone)]
@@ -79,7 +83,15 @@ pub fn restore(
     progress: Progress<'_>,
 ) -> Result<Vec<Replaced>, Error> {
     let data = folder.path();
-    let sources = sources(manifest, data, request)?;
+    // Lives until its files are copied.
+    let scratch = scratch(data)?;
+    let sources = match request.source {
+        Source::At(at_ms) => fetched(manifest, &request.contexts, at_ms, scratch.path())?
+            .into_iter()
+            .map(|(context, path, _)| (context, path))
+            .collect(),
+        _ => sources(manifest, data, request)?,
+    };
     let host = HostFile::open(data).map_err(|error| Error::NoRegister { why: chain(&error) })?;
     let register = Register::open(Arc::new(host)).map_err(|error| Error::NoRegister { why: chain(&error) })?;
     let mut plans = Vec::new();
@@ -127,6 +139,7 @@ fn sources(manifest: &Manifest, data: &Path, request: &Request) -> Result<Vec<(C
             return request.contexts.iter().map(point).collect();
         }
         Source::Named(name) => name,
+        Source::At(_) => return Ok(Vec::new()),
     };
     if let Some(RestorePoint { context, path, .. }) = points.iter().find(|point| point.name == *name) {
         if let Some(other) = request.contexts.iter().find(|other| *other != context) {
@@ -176,6 +189,96 @@ pub fn verified(backup: &Backup, folder: &Path, context: &str) -> Result<PathBuf
     Err(Error::Changed { path })
 }
 
+/// A folder for what is fetched, which goes with its owner.
+fn scratch(data: &Path) -> Result<tempfile::TempDir, Error> {
+    let made = tempfile::Builder::new().prefix(".restore-").tempdir_in(data);
+    made.map_err(|source| Error::Write { path: data.to_owned(), source })
+}
+
+/// The files of these contexts, or of all, out of the backup that goes on while the host serves.
+fn fetched(
+    manifest: &Manifest,
+    contexts: &[String],
+    at_ms: Option<u64>,
+    into: &Path,
+) -> Result<Vec<(ContextName, PathBuf, Fetched)>, Error> {
+    let from = Destination::of(manifest.backup.as_ref().ok_or(Error::NoContinuous)?).map_err(HistoryError::from)?;
+    let all = manifest.here().filter(|context| context.settings.store.is_some());
+    let all = all.map(|context| context.settings.name.to_string());
+    let contexts: Vec<String> = if contexts.is_empty() { all.collect() } else { contexts.to_vec() };
+    let fetch = |context: String| {
+        let (name, _) = context_of(manifest, &context)?;
+        let (path, fetched) = continuous::fetch_now(&from, &context, at_ms, into)?;
+        Ok((name, path, fetched))
+    };
+    contexts.into_iter().map(fetch).collect()
+}
+
+/// A context whose file was fetched, and found whole.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Drilled {
+    pub context: String,
+    /// When its state was taken, in milliseconds since 1970.
+    pub at_ms: u64,
+    pub bytes: u64,
+    /// Deltas that it took.
+    pub deltas: usize,
+    pub took_ms: u64,
+}
+
+/// Fetches the newest state of each context, and verifies it as a restore does. Changes nothing; the host may serve.
+/// `found` gets each result.
+///
+/// # Errors
+/// When there is no folder for it.
+pub fn drill(manifest: &Manifest, mut found: impl FnMut(&str, Result<Drilled, Error>)) -> Result<(), Error> {
+    if manifest.backup.is_none() {
+        return Err(Error::NoContinuous);
+    }
+    let scratch = scratch(&manifest.host.data)?;
+    for context in manifest.here().filter(|context| context.settings.store.is_some()) {
+        let name = &context.settings.name;
+        let started = std::time::Instant::now();
+        let drilled = fetched(manifest, &[name.to_string()], None, scratch.path()).and_then(|all| {
+            let Some((_, path, Fetched { at_ms, deltas })) = all.into_iter().next() else {
+                return Err(Error::NoContinuous);
+            };
+            let bytes = fs::metadata(&path).map_or(0, |file| file.len());
+            let copy = Config { path: path.clone(), ..config(manifest, name.as_str())? };
+            let whole = whole(&copy, name, &path).map(drop);
+            logs(&path).iter().chain([&path]).for_each(|file| drop(fs::remove_file(file)));
+            let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            whole.map(|()| Drilled { context: name.to_string(), at_ms, bytes, deltas, took_ms })
+        });
+        found(name.as_str(), drilled);
+    }
+    Ok(())
+}
+
+/// Opens the copy of a file that came from `from`, if it is one of the context and nothing of it is damaged.
+fn whole(copy: &Config, context: &ContextName, from: &Path) -> Result<Arc<Database>, Error> {
+    let damaged = |error: &dyn std::error::Error| Error::Damaged { path: from.to_owned(), why: chain(error) };
+    let unusable = |source: OpenError| match source {
+        // The file may be whole: its key is missing here.
+        OpenError::NoSealKey { .. } | OpenError::Key(_) => Error::Open { context: context.to_string(), source },
+        source => damaged(&source),
+    };
+    seam_store::encrypt_if_clear(copy).map_err(unusable)?;
+    seam_store::seal_if_plain(copy).map_err(unusable)?;
+    let copy = Database::open(copy.clone()).map_err(unusable)?;
+    copy.quick_check().map_err(|error| damaged(&error))?;
+    if let Some(why) = copy.verify_seals().map_err(|error| damaged(&error))?.words() {
+        return Err(Error::Damaged { path: from.to_owned(), why });
+    }
+    let mark = copy.mark().map_err(|error| damaged(&error))?;
+    let owner = mark.map(|mark| mark.context).filter(|owner| owner != context.as_str());
+    // A file from before files were marked has taken the name of the copy.
+    if let Some(is) = owner.filter(|owner| !owner.starts_with('.')) {
+        return Err(Error::Foreign { path: from.to_owned(), context: context.to_string(), is });
+    }
+    Ok(copy)
+}
+
 /// Copies the source beside its place, checks the copy, and finds out what it would replace.
 fn stage(
     manifest: &Manifest,
@@ -195,24 +298,7 @@ fn stage(
     let damaged = |error: &dyn std::error::Error| Error::Damaged { path: from.clone(), why: chain(error) };
     let copy = Config { path: staged.clone(), ..target.clone() };
     let looked = (|| {
-        let unusable = |source: OpenError| match source {
-            // The file may be whole: its key is missing here.
-            OpenError::NoSealKey { .. } | OpenError::Key(_) => Error::Open { context: context.to_string(), source },
-            source => damaged(&source),
-        };
-        seam_store::encrypt_if_clear(&copy).map_err(unusable)?;
-        seam_store::seal_if_plain(&copy).map_err(unusable)?;
-        let copy = Database::open(copy.clone()).map_err(unusable)?;
-        copy.quick_check().map_err(|error| damaged(&error))?;
-        if let Some(why) = copy.verify_seals().map_err(|error| damaged(&error))?.words() {
-            return Err(Error::Damaged { path: from.clone(), why });
-        }
-        let mark = copy.mark().map_err(|error| damaged(&error))?;
-        let owner = mark.map(|mark| mark.context).filter(|owner| owner != context.as_str());
-        // A file from before files were marked has taken the name of the copy.
-        if let Some(is) = owner.filter(|owner| !owner.starts_with('.')) {
-            return Err(Error::Foreign { path: from.clone(), context: context.to_string(), is });
-        }
+        let copy = whole(&copy, context, &from)?;
         if !target.path.is_file() {
             return Ok(String::new());
         }

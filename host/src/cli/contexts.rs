@@ -5,7 +5,10 @@ use super::global::Format;
 use super::out;
 use crate::admin::client::Client;
 use crate::admin::{CalleeStatus, ContextStatus};
+use crate::backup::continuous::BackupStatus;
+use crate::limits;
 use crate::manifest::{Manifest, differing};
+use crate::times::rfc3339;
 
 /// Of the hosts with these manifests.
 pub fn run(manifests: &[Manifest], format: Format) -> Result<(), CommandError> {
@@ -40,10 +43,28 @@ pub fn run(manifests: &[Manifest], format: Format) -> Result<(), CommandError> {
                 if let Some(notice) = &context.notice {
                     out::warning(&format!("`{}`: {notice}", context.context));
                 }
+                if let Some(behind) = context.backup.as_ref().and_then(behind) {
+                    out::warning(&format!("`{}`: {behind}", context.context));
+                }
             }
             out::text(&shown(&contexts))
         }
     }
+}
+
+/// Why a backup is a warning.
+fn behind(backup: &BackupStatus) -> Option<String> {
+    let BackupStatus { stored_ms, behind_ms, waiting_bytes, why, .. } = backup;
+    if why.is_none() && *behind_ms < limits::BACKUP_BEHIND_MS {
+        return None;
+    }
+    let stored = stored_ms.map_or_else(|| "none since the host started".to_owned(), rfc3339);
+    let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    Some(format!(
+        "its backup is {} s behind, {} wait; the last state that is stored: {stored}{why}",
+        behind_ms / 1_000,
+        out::size(*waiting_bytes)
+    ))
 }
 
 fn shown(contexts: &[ContextStatus]) -> String {
@@ -138,6 +159,7 @@ mod tests {
             p99_us: 2_400.0,
             pretended: Vec::new(),
             notice: None,
+            backup: None,
         }
     }
 

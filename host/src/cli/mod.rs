@@ -317,7 +317,8 @@ Commits wait some milliseconds for the moment, not for the copies.
 Examples:
   seam backup                     into the folder `backups` of the data folder
   seam backup /mnt/backups        into a folder of its own there
-  seam backup --list              the backups, and the restore points of deploys")]
+  seam backup --list              the backups, and the restore points of deploys
+  seam backup drill               fetch and verify what `[backup]` of the manifest has stored")]
     Backup(backup::Options),
     /// Put the files of a backup, or a restore point, back; the host must be stopped
     #[command(after_help = "\
@@ -326,7 +327,8 @@ It verifies every file first, and says which rows would be lost. Files that it r
 Examples:
   seam restore --from 2026-11-29T05-00-00                   all contexts of a backup
   seam restore orders --from /mnt/backups/NAME --replace    one of them
-  seam restore orders --schema 3 --replace                  the file from before migration 4")]
+  seam restore orders --schema 3 --replace                  the file from before migration 4
+  seam restore orders --at 2026-11-29T20:00:00Z --replace   as it was then, by `[backup]` of the manifest")]
     Restore(restore::Options),
     /// Check that what the contexts declare holds in their files and between them, while the host serves or stopped
     #[command(after_help = "\

@@ -141,7 +141,7 @@ pub(super) async fn attend(
         (app.operator.clone(), app.saga_operator.clone(), app.reconciler.clone()),
         seed::Seeds::of(manifest),
         folder,
-        app.schedules.clone(),
+        (app.schedules.clone(), app.backups.clone()),
         app.relocator.clone(),
     );
     let admin = admin::Server::bind(state).map_err(|error| {

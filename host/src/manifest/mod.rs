@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+mod backup;
 mod check;
 mod context;
 mod events;
@@ -31,6 +32,7 @@ mod tests;
 mod two_phase;
 mod variant;
 
+pub use backup::{BackupSettings, BackupTo};
 pub use homes::NoHost;
 pub use host_name::is_named;
 pub use model::{

@@ -9,6 +9,7 @@ use seam_runtime::component::ContextProblem;
 use seam_runtime::settings::{ContextSettings, Recording, SystemSettings};
 use seam_store::ids::{ContextName, interface_path};
 
+use super::backup::BackupSettings;
 use super::network::Network;
 use super::placement::{HostName, Placement};
 use super::problem::{Place, Problem};
@@ -24,6 +25,8 @@ pub struct Manifest {
     pub placement: Placement,
     pub http: Http,
     pub recording: Recording,
+    /// `[backup]`
+    pub backup: Option<BackupSettings>,
     /// In the manifest's order, the variants after all entries.
     pub contexts: Vec<Context>,
     pub mounts: Vec<Mount>,

@@ -11,6 +11,7 @@ use seam_store::ids::ContextName;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::backup::backup;
 use super::context::context;
 use super::feeds::{self, FeedPlaces, feed};
 use super::homes::placement;
@@ -58,6 +59,7 @@ pub fn manifest<'t>(document: &Document<'t>, table: &Spanned<DeTable<'t>>, path:
     let host = host(host_table, folder);
     let http = http(root.table("http"));
     let recording = recording(root.table("recording"));
+    let backup = backup(root.table("backup"), folder);
     let mut hosts = hosts::hosts(&root, &host, folder);
     let (mut contexts, mut variants, mut broken) = (Vec::new(), Vec::new(), Vec::new());
     for (name, table) in root.named_tables("context") {
@@ -98,8 +100,20 @@ pub fn manifest<'t>(document: &Document<'t>, table: &Spanned<DeTable<'t>>, path:
     let default = hosts.default.as_ref().map(|default| &default.value);
     let placement = placement(std::mem::take(&mut hosts.hosts), default, &contexts);
     let path = path.to_owned();
-    let mut manifest =
-        Manifest { path, host, placement, http, recording, contexts, mounts, feeds, seeds, schedules, reconciles };
+    let mut manifest = Manifest {
+        path,
+        host,
+        placement,
+        http,
+        recording,
+        backup,
+        contexts,
+        mounts,
+        feeds,
+        seeds,
+        schedules,
+        reconciles,
+    };
     feeds::complete(&mut manifest);
     Parsed {
         manifest,

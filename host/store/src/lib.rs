@@ -9,10 +9,10 @@
 //! transaction -> writer, readers -> sealing, votes -> look -> open, host, health -> connection, full_text -> tails ->
 //! log_file, mark, bounded -> confine, functions, program, redo, row_seals, sql, statistics, vfs -> bell, callable,
 //! host_table, lane, rows, config, page_seals -> seal -> key, blocking, fault, oneshot, damage -> error, clock, ids,
-//! private, text, visible -> limits`.
+//! ltx, private, text, visible -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
-//! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`), faults
-//! for tests (`fault`).
+//! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`), pages
+//! in the format of backups (`ltx`), faults for tests (`fault`).
 //! Not here: which context owns which file, how statements arrive from a guest; nothing here knows WebAssembly.
 
 pub mod blocking;
@@ -21,6 +21,7 @@ pub mod error;
 pub mod fault;
 pub mod ids;
 pub mod limits;
+pub mod ltx;
 pub mod private;
 pub mod text;
 pub mod visible;

@@ -4,6 +4,7 @@
 mod across;
 mod admin;
 mod ahead;
+mod backing_up;
 mod behind_nginx;
 mod by_time;
 mod certificates;

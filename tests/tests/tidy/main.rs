@@ -90,7 +90,7 @@ const FLOORS: &[Floors] = &[
             &["bell", "callable", "host_table", "lane", "rows", "config", "page_seals"],
             &["seal"],
             &["key", "blocking", "fault", "oneshot", "damage"],
-            &["error", "clock", "ids", "private", "text", "visible"],
+            &["error", "clock", "ids", "ltx", "private", "text", "visible"],
             &["limits"],
         ],
     },
