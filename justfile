@@ -56,6 +56,10 @@ bench *args:
     @{{ release }} build >&2
     target/release/seam-bench {{ args }}
 
+# Measure one call and the album page with the callees on other hosts, beside native services and gRPC
+bench-placement *args:
+    @"{{ just_executable() }}" --justfile "{{ justfile() }}" bench --only placement {{ args }}
+
 # Place the same orders under the same faults in each checkout mode and in the monolith; `--orders 200` is faster
 compare-transactions *args:
     cargo build --release -p seam -p shop-data -p seam-bench

@@ -9,6 +9,7 @@ mod engines;
 mod figures;
 mod load;
 mod native;
+mod placement;
 mod process;
 mod rounds;
 mod shopper;
@@ -73,7 +74,7 @@ enum Command {
 
 #[derive(clap::Args)]
 struct Options {
-    /// What to measure; everything but `scale`, `engines` and `dev` unless given.
+    /// What to measure; everything but `placement`, `scale`, `engines` and `dev` unless given.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
     /// Albums in the shop; with `--only scale`, in the large one.
@@ -114,6 +115,8 @@ enum Part {
     Events,
     /// From the start of the process to the first page.
     Start,
+    /// One call and the album page with the callees on other hosts.
+    Placement,
     /// The album page in a small and in a large shop.
     Scale,
     /// A suggestion in each language that an engine is written in. Stands alone: it needs what docs/engines.md builds,
@@ -162,7 +165,7 @@ fn bench(options: &Options) -> Result<bool> {
         print!("{text}");
         return Ok(!options.strict || kept);
     }
-    let aside = [Part::Scale, Part::Engines, Part::Dev];
+    let aside = [Part::Placement, Part::Scale, Part::Engines, Part::Dev];
     let wants = |part: &Part| if options.only.is_empty() { !aside.contains(part) } else { options.only.contains(part) };
     let effort = Effort {
         rounds: options.rounds,
@@ -218,6 +221,11 @@ impl Bench {
             Part::Events => {
                 eprintln!("events from one context to another");
                 self.report.events = Some(deliveries::run(&self.system.data_folder().with_file_name("events"))?);
+                Ok(())
+            }
+            Part::Placement => {
+                let shop = shop(&mut self.shop, &self.system)?;
+                self.report.pages.extend(placement::run(&self.system, shop, self.effort)?);
                 Ok(())
             }
             Part::Scale => self.scale(),

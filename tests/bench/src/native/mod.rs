@@ -6,7 +6,9 @@
 //! between processes with a file each (`split`). Commits are as durable as the host's, and not shared by several
 //! transactions as the host's are.
 
+pub mod asker;
 pub mod files;
+pub mod grpc;
 mod monolith;
 mod reader;
 mod reference;
@@ -52,6 +54,13 @@ pub enum Native {
     },
     /// One item over HTTP and JSON, from nothing: the other end of a loopback call.
     Teller,
+    /// The same by gRPC over mutual TLS.
+    GrpcTeller { certificates: PathBuf },
+    /// The near end: calls one of these so many times, or a function.
+    Asker {
+        #[command(subcommand)]
+        way: asker::Way,
+    },
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -79,6 +88,8 @@ pub fn run(native: Native) -> Result<()> {
             split::storefront([catalog, warehouse, recommendation, customer, orders])
         }
         Native::Teller => split::teller(),
+        Native::GrpcTeller { certificates } => grpc::teller(&certificates),
+        Native::Asker { way } => asker::run(way),
     }
 }
 
@@ -111,6 +122,17 @@ pub fn start_split(folder: &Path) -> Result<Vec<Server>> {
 /// The other end of a loopback call.
 pub fn start_teller() -> Result<Server> {
     start("teller", [])
+}
+
+/// The same by gRPC, with what `grpc::make_certificates` has made.
+pub fn start_grpc_teller(certificates: &Path) -> Result<Server> {
+    start("grpc-teller", [shown(certificates)])
+}
+
+/// What calls `teller` in this way; the last two are where it is, and its certificates.
+pub fn start_asker(way: &str, teller: Option<SocketAddr>, certificates: Option<&Path>) -> Result<Server> {
+    let teller = teller.map(|teller| teller.to_string());
+    start("asker", [way.to_owned()].into_iter().chain(teller).chain(certificates.map(shown)))
 }
 
 /// A native program of this binary.

@@ -5,6 +5,7 @@
 
 mod data;
 mod files;
+mod placed;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -82,12 +83,15 @@ impl System {
     }
 
     fn seam(&self, arguments: &[&str]) -> Result<()> {
+        self.seam_with(&self.manifest, arguments)
+    }
+
+    fn seam_with(&self, manifest: &Path, arguments: &[&str]) -> Result<()> {
         eprintln!("seam {}", arguments.join(" "));
         let mut command = Command::new(&self.seam);
-        let status =
-            command.arg("-f").arg(&self.manifest).args(arguments).stdout(std::process::Stdio::null()).status()?;
+        let status = command.arg("-f").arg(manifest).args(arguments).stdout(std::process::Stdio::null()).status()?;
         if !status.success() {
-            let command = format!("seam -f {} {}", self.manifest.display(), arguments.join(" "));
+            let command = format!("seam -f {} {}", manifest.display(), arguments.join(" "));
             bail!("`{command}` failed\nhint: when what is in run/bench cannot be used any more, `rm -r run/bench`");
         }
         Ok(())
@@ -105,6 +109,16 @@ impl System {
     pub fn album_pages(&self) -> Arc<[String]> {
         let numbers = spread(selling(self.albums)).map(|at| selling_album(at, self.albums));
         numbers.map(|number| format!("/albums/{}", sku(number))).collect()
+    }
+
+    /// The address that makes so many calls of a teller, one after the other.
+    pub fn asking(calls: u32) -> Arc<[String]> {
+        Arc::new([format!("/bench/ask/{calls}")])
+    }
+
+    /// Where what belongs to neither shop is made.
+    pub fn folder_for(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 
     /// The addresses of the items to ask for.

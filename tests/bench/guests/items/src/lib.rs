@@ -1,4 +1,5 @@
-//! The benches' own context: `/hello` without data, `/items/{sku}` by one query from its store as JSON.
+//! The benches' own context: `/hello` without data, `/items/{sku}` by one query from its store as JSON, `/ask/{times}` by so
+//! many calls of `teller`, one after the other.
 
 wit_bindgen::generate!({
     path: ["../../../../wit/host", "../../wit"],
@@ -9,6 +10,7 @@ wit_bindgen::generate!({
 use exports::seam::host::http_handler::{self, Request, Response};
 use exports::seambench::shop::items::{self, Error, Item};
 use seam_sdk::store;
+use seambench::shop::teller;
 use serde::{Deserialize, Serialize};
 
 seam_sdk::context!(Items, migrations);
@@ -31,9 +33,10 @@ impl http_handler::Guest for Items {
     fn handle(request: Request) -> Response {
         match request.path.as_str() {
             "/hello" => answer(200, "text/plain; charset=utf-8", b"Hello from the shop\n".to_vec()),
-            path => match path.strip_prefix("/items/") {
-                Some(sku) => item(sku),
-                None => missing(),
+            path => match (path.strip_prefix("/items/"), path.strip_prefix("/ask/")) {
+                (Some(sku), _) => item(sku),
+                (_, Some(times)) => ask(times),
+                _ => missing(),
             },
         }
     }
@@ -51,6 +54,16 @@ fn item(sku: &str) -> Response {
         },
         Some(Err(error)) => answer(500, "text/plain; charset=utf-8", error.to_string().into_bytes()),
         None => missing(),
+    }
+}
+
+/// The sum of the prices, so that nothing can be left out.
+fn ask(times: &str) -> Response {
+    let Ok(times) = times.parse() else { return missing() };
+    let sum = (1..=times).map(|id| teller::get_item(id).map(|item| u64::from(item.price))).sum::<Result<u64, _>>();
+    match sum {
+        Ok(sum) => answer(200, "text/plain; charset=utf-8", format!("{sum}\n").into_bytes()),
+        Err(error) => answer(503, "text/plain; charset=utf-8", format!("{error:?}\n").into_bytes()),
     }
 }
 

@@ -4,7 +4,7 @@
 //! of its own for each call that changes something. A service that asks others has a thread, and connections of its
 //! own, for each of its clients, so that no pool has to be asked.
 
-mod client;
+pub mod client;
 mod finance;
 mod orders;
 mod reading;
@@ -90,17 +90,22 @@ fn unknown(function: &str) -> Result<Vec<u8>> {
     bail!("there is no function `{function}`")
 }
 
+/// What a teller answers.
+pub fn item(id: u64) -> Item {
+    Item {
+        id,
+        title: format!("Long Player number {id}"),
+        price: 999 + u32::try_from(id % 1000).unwrap_or(0),
+        tags: vec!["vinyl".to_owned(), "reissue".to_owned(), "stereo".to_owned()],
+    }
+}
+
 /// Answers `/ID`.
 pub fn teller() -> Result<()> {
     server::serve(|| {
         |request: Request<Incoming>| {
             let id: Option<u64> = request.uri().path().trim_start_matches('/').parse().ok();
-            std::future::ready(json(Ok(id.filter(|id| *id > 0).map(|id| Item {
-                id,
-                title: format!("Long Player number {id}"),
-                price: 999 + u32::try_from(id % 1000).unwrap_or(0),
-                tags: vec!["vinyl".to_owned(), "reissue".to_owned(), "stereo".to_owned()],
-            }))))
+            std::future::ready(json(Ok(id.filter(|id| *id > 0).map(item))))
         }
     })
 }
