@@ -6,6 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -16,7 +17,8 @@ const REQUIREMENTS: &str = include_str!("../backup-requirements.txt");
 /// The keys by which the server is asked; it takes any.
 pub const KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
 
-/// The folder of the installed tools. Two tests at a time both install, and the first to finish wins.
+/// The folder of the installed tools. The tests of one process install once; of two processes, the first to finish
+/// wins.
 ///
 /// # Errors
 /// When they cannot be installed.
@@ -26,6 +28,8 @@ fn installed() -> Result<PathBuf> {
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     let folder = below.join(format!("backups-{digest:016x}"));
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     if folder.exists() {
         return Ok(folder);
     }
@@ -39,8 +43,9 @@ fn installed() -> Result<PathBuf> {
     run(Command::new("python3").arg("-m").arg("venv").arg(partial.path()))?;
     let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("backup-requirements.txt");
     let mut pip = Command::new(partial.path().join("bin/python"));
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r"]);
-    run(pip.arg(requirements))?;
+    // All of them are in the list.
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile"]);
+    run(pip.args(["--require-hashes", "-r"]).arg(requirements))?;
     let partial = partial.keep();
     if std::fs::rename(&partial, &folder).is_err() {
         std::fs::remove_dir_all(&partial)?;

@@ -1,5 +1,5 @@
-//! What it costs that a context lives elsewhere: one call, and the album page, in each placement, beside native services
-//! and gRPC.
+//! What it costs that a context lives elsewhere: one call, and the album page, in each placement, beside native
+//! services and gRPC.
 
 use anyhow::{Context, Result};
 

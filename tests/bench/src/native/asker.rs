@@ -1,5 +1,5 @@
-//! The near end of a call, natively: `/bench/ask/{times}` calls a teller so many times, one after the other, and answers
-//! the sum of the prices, as the benches' own context does.
+//! The near end of a call, natively: `/bench/ask/{times}` calls a teller so many times, one after the other, and
+//! answers the sum of the prices, as the benches' own context does.
 
 use std::cell::RefCell;
 use std::hint::black_box;

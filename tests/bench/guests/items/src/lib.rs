@@ -1,5 +1,5 @@
-//! The benches' own context: `/hello` without data, `/items/{sku}` by one query from its store as JSON, `/ask/{times}` by so
-//! many calls of `teller`, one after the other.
+//! The benches' own context: `/hello` without data, `/items/{sku}` by one query from its store as JSON, `/ask/{times}`
+//! by so many calls of `teller`, one after the other.
 
 wit_bindgen::generate!({
     path: ["../../../../wit/host", "../../wit"],
