@@ -32,7 +32,8 @@ pub struct Said {
 }
 
 impl Said {
-    fn of(code: u32) -> Option<Self> {
+    /// What the number says that `work.write` returns.
+    pub fn of(code: u32) -> Option<Self> {
         let names = ["ok", "busy", "aborted", "in-doubt", "refused", "unavailable", "none"];
         let end = names.get(usize::try_from(code % 10).ok()?)?;
         Some(Self { left: code / 1000, right: code / 100 % 10, end })

@@ -233,6 +233,14 @@ pub const DELIVERY_REASON_CHARS: usize = 2_000;
 
 /// How long one waits for another one, and for each file that it writes: those that it holds wait as long.
 pub const TWO_PHASE_WAIT_MS: u64 = 2_000;
+/// How long a host may take for one step of a transaction that another host coordinates: a sync of its disk, and what a
+/// commit waits for. As long as a host that does not answer counts as there.
+pub const TWO_PHASE_STEP_MS: u64 = 2_000;
+/// Silence of a coordinator on another host after which a transaction is given up here: its own calls take their time,
+/// but nothing else can write meanwhile.
+pub const BRANCH_SILENCE_MS: u64 = 10_000;
+/// Transactions of other hosts that are open here at once: each host has one.
+pub const BRANCHES_MAX: usize = 64;
 /// Transactions over several files of which the host keeps how they ended: what an operator looks at after a fault.
 pub const TRANSACTIONS_KEPT: usize = 100;
 /// Before a call is sent again that came to a host from which its context has just moved: the new host may still be

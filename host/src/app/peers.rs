@@ -96,6 +96,8 @@ struct Granted {
     imports: Vec<String>,
     publishes: Vec<String>,
     subscribes: Vec<String>,
+    /// Who may take part in its transactions over several files.
+    two_phase: Vec<ContextName>,
 }
 
 impl Grants {
@@ -105,6 +107,7 @@ impl Grants {
             imports: context.imports.clone(),
             publishes: context.publishes.iter().map(|each| path(&each.interface)).collect(),
             subscribes: context.subscribes.iter().map(|each| path(&each.interface)).collect(),
+            two_phase: context.two_phase.clone(),
         };
         let contexts = manifest.contexts.iter().map(|context| &context.settings);
         Self(contexts.map(|context| (context.name.clone(), granted(context))).collect())
@@ -128,6 +131,12 @@ impl remote::Allow for Grants {
         let has = |interfaces: &[String]| interfaces.iter().any(|one| one == interface);
         let subscribes = self.of_context(subscriber).is_some_and(|granted| has(&granted.subscribes));
         subscribes && self.of_context(publisher).is_some_and(|granted| has(&granted.publishes))
+    }
+
+    fn takes_part(&self, participant: &ContextName, coordinator: &ContextName) -> bool {
+        let name = participant.variant().map_or(participant.as_str(), |(main, _)| main);
+        let granted = self.of_context(coordinator);
+        granted.is_some_and(|granted| granted.two_phase.iter().any(|one| one.as_str() == name))
     }
 }
 

@@ -1,19 +1,17 @@
-//! What is wrong with the hosts of a manifest and with where its contexts live, and what cannot cross hosts yet.
+//! What is wrong with the hosts of a manifest and with where its contexts live.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 use seam_runtime::did_you_mean;
-use seam_store::ids::ContextName;
 
 use super::hosts::Found;
-use super::model::{Context, Manifest, Ops, Places};
+use super::model::{Manifest, Ops, Places};
 use super::parse::Parsed;
 use super::paths::plain;
 use super::placement::{HostName, PlacedHost};
 use super::problem::Place;
 use super::table::Document;
-use super::two_phase::part;
 use crate::limits;
 
 pub fn check(document: &Document<'_>, parsed: &Parsed) {
@@ -27,7 +25,6 @@ pub fn check(document: &Document<'_>, parsed: &Parsed) {
     let hosts: Vec<(&PlacedHost, &Places)> = hosts.iter().zip(&found.places).collect();
     addresses(document, manifest, &hosts);
     folders(document, &hosts);
-    two_phase(document, manifest);
 }
 
 /// Contexts whose home is not there, or not known.
@@ -120,29 +117,6 @@ fn folders(document: &Document<'_>, hosts: &[(&PlacedHost, &Places)]) {
         if let Some(first) = seen.insert((host.machine(), plain(&host.data)), host) {
             let message = both(first, host, &format!("keep their files in `{}`", host.data.display()));
             document.report(places.of("data"), message, format!("add `data = \"run/{}\"`", host.name));
-        }
-    }
-}
-
-/// The names of the hosts of two contexts, if they differ.
-fn apart<'m>(manifest: &'m Manifest, one: &ContextName, other: &ContextName) -> Option<(&'m HostName, &'m HostName)> {
-    let home = |context| manifest.placement.host_of(context).map(|host| &host.name);
-    home(one).zip(home(other)).filter(|(one, other)| one != other)
-}
-
-fn two_phase(document: &Document<'_>, manifest: &Manifest) {
-    for Context { settings, places, .. } in manifest.entries() {
-        let name = &settings.name;
-        for participant in &settings.two_phase {
-            let Some((begins, takes_part)) = apart(manifest, name, participant) else { continue };
-            let message = format!(
-                "`{name}` on host `{begins}` has `{participant}` on host `{takes_part}` in `two_phase`: a transaction \
-                 over several files does not cross hosts yet"
-            );
-            let remedy = format!(
-                "let both live on one host, or take `{participant}` out and let `{name}` do the work as a saga"
-            );
-            document.report(places.of(&part(participant)), message, remedy);
         }
     }
 }

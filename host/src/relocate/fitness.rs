@@ -36,7 +36,7 @@ pub fn check(manifest: &Manifest, registry: &Registry, context: &ContextName, to
         return Err(Refused::new(format!("`{context}` is out of service"), "`seam contexts` shows why; mend it first"));
     }
     stays_behind(manifest, context)?;
-    crosses(manifest, registry, context, to)
+    crosses(manifest, registry, context)
 }
 
 /// What a context has on its host besides its file and its component.
@@ -60,17 +60,7 @@ fn stays_behind(manifest: &Manifest, context: &ContextName) -> Result<(), Refuse
 }
 
 /// What does not cross hosts.
-fn crosses(manifest: &Manifest, registry: &Registry, context: &ContextName, to: &str) -> Result<(), Refused> {
-    let home = |name: &ContextName| manifest.placement.host_of(name).map(|host| host.name.as_str());
-    let apart = |name: &ContextName| name != context && home(name) != Some(to);
-    for entry in &manifest.contexts {
-        let (name, participants) = (&entry.settings.name, &entry.settings.two_phase);
-        let is_one = participants.contains(context) || (name == context && !participants.is_empty());
-        if let Some(other) = participants.iter().chain([name]).find(|name| is_one && apart(name)) {
-            let message = format!("`{context}` and `{other}` are in the same transactions, which do not cross hosts");
-            return Err(Refused::new(message, "use a saga instead (docs/transactions.md), or move both while stopped"));
-        }
-    }
+fn crosses(manifest: &Manifest, registry: &Registry, context: &ContextName) -> Result<(), Refused> {
     for one in &manifest.reconciles {
         let sides = verify::declaring(registry, &one.total).unwrap_or_default();
         if sides.iter().any(|side| side == context.as_str()) && sides.len() > 1 {

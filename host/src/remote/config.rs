@@ -72,4 +72,7 @@ pub trait Allow: Send + Sync {
     /// Whether `subscriber` takes the events of this interface that `publisher` publishes. `interface`: its path,
     /// without a version.
     fn delivers(&self, subscriber: &ContextName, publisher: &ContextName, interface: &str) -> bool;
+
+    /// Whether `participant` may take part in transactions over several files that `coordinator` begins.
+    fn takes_part(&self, participant: &ContextName, coordinator: &ContextName) -> bool;
 }

@@ -22,6 +22,14 @@ impl ContextName {
         named.map(|variant| Self(format!("{self}@{variant}").into()))
     }
 
+    /// The name of a context, or of a variant (`recommendation@js`). `None` when it is neither.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name.split_once('@') {
+            Some((context, variant)) => Self::new(context)?.with_variant(variant),
+            None => Self::new(name),
+        }
+    }
+
     /// The names of the context and of the variant, if this is a variant.
     pub fn variant(&self) -> Option<(&str, &str)> {
         self.0.split_once('@')

@@ -97,6 +97,7 @@ fn asked(here: &Registry, function: &str, n: Option<u32>) -> Result<(Head, Bytes
         visitor: 1,
         forced: Vec::new(),
         bulk: false,
+        part: None,
     };
     Ok((head, arguments.into()))
 }

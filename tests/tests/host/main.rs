@@ -37,6 +37,7 @@ mod seeding;
 mod stores;
 mod turning_bad;
 mod two_phase;
+mod two_phase_apart;
 mod undelivered;
 mod variant_deploys;
 mod variants;

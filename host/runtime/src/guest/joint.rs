@@ -2,19 +2,25 @@
 //!
 //! The calls of one request run one after the other, so a part is used by one call at a time. A call takes the
 //! transaction of its context's file out, and puts it back at its end.
+//! A context of another host takes part by a branch there: this host counts the calls, and asks that host to vote.
 //! Invariants: after the decision nothing is rolled back, and before it nothing is committed. However it is dropped,
 //! what is not decided is rolled back.
-//! Not here: the interface (`two_phase`), what a crash leaves (`serve`), how a file keeps a promise (`seam-store`).
+//! Not here: the interface (`two_phase`), a branch of a transaction that another host coordinates (`branches`), what a
+//! crash leaves (`serve`), how a file keeps a promise (`seam-store`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use parking_lot::Mutex;
 use seam_store::ids::ContextName;
-use seam_store::{Database, Decided, Decision, Error, Transaction, Vote, Voted, new_transaction_id};
+use seam_store::{Database, Decided, Decision, Error, Transaction, Vote, Voted, blocking, new_transaction_id};
 
-use super::transactions::{Ended, Ending, Held, Turn};
+use super::transactions::{Ended, Ending, Held, Transactions, Turn};
+use crate::limits;
+use crate::remote::Carrier;
+use crate::remote::two_phase::{Part as PartElsewhere, Reply, Request, Step};
 
 /// Why a transaction did not commit, as `seam:host/two-phase` says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +42,17 @@ pub struct Joint {
     /// Why a part cannot commit.
     failed: Mutex<Option<String>>,
     ended: Mutex<Option<(Ending, String)>>,
-    turn: Turn,
+    transactions: Arc<Transactions>,
+    /// `None` in a branch: another host coordinates the transaction.
+    turn: Option<Turn>,
+    /// The contexts of other hosts that it has called.
+    elsewhere: Mutex<BTreeMap<ContextName, Elsewhere>>,
+}
+
+/// A context of another host.
+struct Elsewhere {
+    carrier: Arc<dyn Carrier>,
+    calls: u32,
 }
 
 /// What one context has of it.
@@ -49,9 +65,31 @@ struct Part {
 
 impl Joint {
     pub fn new(coordinator: &ContextName, participants: &Arc<[ContextName]>, trace: String, turn: Turn) -> Arc<Self> {
-        let id = new_transaction_id();
-        turn.transactions().opens(&id);
-        Arc::new(Self {
+        let (id, transactions) = (new_transaction_id(), turn.transactions().clone());
+        transactions.opens(&id);
+        Arc::new(Self::of(id, coordinator, participants, trace, transactions, Some(turn)))
+    }
+
+    /// The branch on this host of a transaction that another one coordinates.
+    pub fn branch(
+        id: &str,
+        coordinator: &ContextName,
+        participants: &Arc<[ContextName]>,
+        trace: String,
+        transactions: &Arc<Transactions>,
+    ) -> Arc<Self> {
+        Arc::new(Self::of(id.to_owned(), coordinator, participants, trace, transactions.clone(), None))
+    }
+
+    fn of(
+        id: String,
+        coordinator: &ContextName,
+        participants: &Arc<[ContextName]>,
+        trace: String,
+        transactions: Arc<Transactions>,
+        turn: Option<Turn>,
+    ) -> Self {
+        Self {
             id,
             coordinator: coordinator.clone(),
             participants: participants.clone(),
@@ -60,14 +98,31 @@ impl Joint {
             parts: Mutex::default(),
             failed: Mutex::default(),
             ended: Mutex::default(),
+            transactions,
             turn,
-        })
+            elsewhere: Mutex::default(),
+        }
     }
 
     /// Whether a context may take part; a variant may if its context may.
     pub fn lets_in(&self, context: &ContextName) -> bool {
         let name = context.variant().map_or(context.as_str(), |(context, _)| context);
         self.participants.iter().any(|participant| participant.as_str() == name)
+    }
+
+    /// Whether a context of another host may take part: only the host of the coordinator knows of all parts.
+    pub fn reaches(&self, context: &ContextName) -> bool {
+        self.turn.is_some() && self.lets_in(context)
+    }
+
+    /// What a call of a context of another host says of the transaction.
+    pub fn part_of(&self, context: &ContextName, carrier: &Arc<dyn Carrier>) -> PartElsewhere {
+        let mut elsewhere = self.elsewhere.lock();
+        let called =
+            elsewhere.entry(context.clone()).or_insert_with(|| Elsewhere { carrier: carrier.clone(), calls: 0 });
+        let before = called.calls;
+        called.calls += 1;
+        PartElsewhere { transaction: self.id.clone(), coordinator: self.coordinator.clone(), before }
     }
 
     /// The part of a context, for a call.
@@ -116,43 +171,28 @@ impl Joint {
     }
 
     fn try_commit(&self, own: Transaction, database: &Database) -> Result<(), Failed> {
-        if let Some(why) = self.failed.lock().take() {
-            return Err(Failed::Aborted(why));
-        }
-        let mut voted = Vec::new();
         let at_ms = database.clock().wall_ms();
-        let vote = Vote::new(&self.id, self.coordinator.as_str(), at_ms);
-        for (context, transaction) in self.all() {
-            if !transaction.has_written() {
-                // It has nothing to promise; from here on others may write.
-                transaction.rollback();
-                self.ends(&context, false);
-                continue;
-            }
-            match transaction.vote(&vote) {
-                Ok(promise) => voted.push((context, promise)),
-                Err(error) => {
-                    self.ends(&context, true);
-                    self.roll_back(voted);
-                    return Err(Failed::Aborted(format!("`{context}` cannot promise to commit: {error}")));
-                }
-            }
-        }
-        let participants = voted.iter().map(|(context, _)| context.to_string()).collect::<Vec<_>>();
+        let promised = self.vote_elsewhere(at_ms).map_err(Failed::Aborted)?;
+        let voted = self.vote(at_ms).map_err(Failed::Aborted)?;
+        let participants = voted.iter().map(|(context, _)| context).chain(&promised);
+        let participants: Vec<String> = participants.map(ToString::to_string).collect();
         let decision = Decision { transaction: self.id.clone(), at_ms, participants };
-        let transactions = self.turn.transactions();
+        let has_promises = !decision.participants.is_empty();
+        let transactions = &self.transactions;
         let forgotten = transactions.forgotten(&self.coordinator);
-        let decided = own.decide((!voted.is_empty()).then_some(&decision), &forgotten);
+        let decided = own.decide(has_promises.then_some(&decision), &forgotten);
         if decided != Decided::Committed {
             forgotten.into_iter().for_each(|transaction| transactions.forget(&self.coordinator, transaction));
         }
         let decided = match decided {
             Decided::Unknown(error) => match database.has_decided(&self.id) {
                 Ok(true) => Decided::Committed,
-                Ok(false) if !voted.is_empty() => Decided::RolledBack(error),
+                Ok(false) if has_promises => Decided::RolledBack(error),
                 // Without a decision there is nothing to ask for.
                 Ok(false) => return Err(Failed::InDoubt(error.to_string())),
                 Err(unread) => {
+                    // The other hosts ask.
+                    self.elsewhere.lock().clear();
                     self.leave_in_doubt(voted);
                     return Err(Failed::InDoubt(format!("{error}; then: {unread}")));
                 }
@@ -161,7 +201,8 @@ impl Joint {
         };
         match decided {
             Decided::Committed => {
-                if self.keep(voted) && !decision.participants.is_empty() {
+                let (here, there) = (self.keep(voted), self.commit_elsewhere());
+                if here && there && has_promises {
                     transactions.forget(&self.coordinator, self.id.clone());
                 }
                 Ok(())
@@ -177,6 +218,103 @@ impl Joint {
         }
     }
 
+    /// Has all parts on this host promise to commit.
+    ///
+    /// # Errors
+    /// Why one cannot. All are rolled back then.
+    pub fn vote(&self, at_ms: u64) -> Result<Vec<(ContextName, Voted)>, String> {
+        let all = self.all();
+        if let Some(why) = self.failed.lock().take() {
+            return Err(why);
+        }
+        let vote = Vote::new(&self.id, self.coordinator.as_str(), at_ms);
+        let mut voted = Vec::new();
+        for (context, transaction) in all {
+            if !transaction.has_written() {
+                // It has nothing to promise; from here on others may write.
+                transaction.rollback();
+                self.ends(&context, false);
+                continue;
+            }
+            match transaction.vote(&vote) {
+                Ok(promise) => voted.push((context, promise)),
+                Err(error) => {
+                    self.ends(&context, true);
+                    self.roll_back(voted);
+                    return Err(format!("`{context}` cannot promise to commit: {error}"));
+                }
+            }
+        }
+        Ok(voted)
+    }
+
+    /// Has the other hosts promise to commit, side by side. The contexts that have promised.
+    ///
+    /// # Errors
+    /// Why one has not.
+    fn vote_elsewhere(&self, at_ms: u64) -> Result<Vec<ContextName>, String> {
+        if let Some(why) = &*self.failed.lock() {
+            return Err(why.clone());
+        }
+        let mut promised = Vec::new();
+        for (context, replied) in self.ask_elsewhere(Step::Vote { at_ms }) {
+            match replied {
+                Ok(Reply::Promised(contexts)) => promised.extend(contexts),
+                Ok(_) => return Err(format!("the host of `{context}` answers a vote with something else")),
+                Err(failure) => return Err(format!("`{context}` cannot promise to commit: {failure}")),
+            }
+        }
+        // Two contexts of one host both say what the host has promised.
+        promised.sort();
+        promised.dedup();
+        Ok(promised)
+    }
+
+    /// Says what is decided. Whether the other hosts have committed; one that has not asks.
+    fn commit_elsewhere(&self) -> bool {
+        let mut all = true;
+        for (context, replied) in self.ask_elsewhere(Step::Commit) {
+            if let Err(failure) = replied {
+                tracing::warn!(
+                    target: "store", %context, transaction = self.id,
+                    "it is not known that the other host has kept its promise to commit; it asks: {failure}"
+                );
+                all = false;
+            }
+        }
+        self.elsewhere.lock().clear();
+        all
+    }
+
+    fn ask_elsewhere(&self, step: Step) -> Vec<(ContextName, crate::remote::two_phase::Replied)> {
+        let asked: Vec<_> = self.requests(step).collect();
+        if asked.is_empty() {
+            return Vec::new();
+        }
+        let asking = asked
+            .into_iter()
+            .map(|(context, request, carrier)| async move { (context, carrier.settle(request).await) });
+        blocking::block_on(join_all(asking))
+    }
+
+    fn requests(&self, step: Step) -> impl Iterator<Item = (ContextName, Request, Arc<dyn Carrier>)> {
+        let elsewhere = self.elsewhere.lock();
+        let requests: Vec<_> = elsewhere
+            .iter()
+            .map(|(context, there)| {
+                let request = Request {
+                    transaction: self.id.clone(),
+                    coordinator: self.coordinator.clone(),
+                    participant: context.clone(),
+                    step,
+                    remaining: Duration::from_millis(limits::TWO_PHASE_STEP_MS),
+                };
+                (context.clone(), request, there.carrier.clone())
+            })
+            .collect();
+        requests.into_iter()
+    }
+
     /// The parts, out of their places.
     fn all(&self) -> Vec<(ContextName, Transaction)> {
         let mut parts = self.parts.lock();
@@ -184,7 +322,7 @@ impl Joint {
     }
 
     /// Commits what is decided. Whether all of it is committed; what is not is in doubt, and tried again.
-    fn keep(&self, voted: Vec<(ContextName, Voted)>) -> bool {
+    pub fn keep(&self, voted: Vec<(ContextName, Voted)>) -> bool {
         let mut all = true;
         for (context, promise) in voted {
             if let Err(error) = promise.commit() {
@@ -199,14 +337,14 @@ impl Joint {
         all
     }
 
-    fn roll_back(&self, voted: Vec<(ContextName, Voted)>) {
+    pub fn roll_back(&self, voted: Vec<(ContextName, Voted)>) {
         for (context, promise) in voted {
             promise.roll_back();
             self.ends(&context, true);
         }
     }
 
-    fn leave_in_doubt(&self, voted: Vec<(ContextName, Voted)>) {
+    pub fn leave_in_doubt(&self, voted: Vec<(ContextName, Voted)>) {
         for (context, promise) in voted {
             drop(promise);
             self.ends(&context, true);
@@ -228,15 +366,27 @@ fn held(context: &ContextName, since: Instant, wrote: bool) -> Held {
 
 impl Drop for Joint {
     fn drop(&mut self) {
+        // Nothing was decided, and nothing will be.
+        for (_, request, carrier) in self.requests(Step::RollBack) {
+            // A host that does not hear of it asks.
+            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                runtime.spawn(carrier.settle(request));
+            }
+        }
         let (ending, why) = self.ended.get_mut().take().unwrap_or((Ending::RolledBack, String::new()));
-        let mut all = vec![held(&self.coordinator, self.began, true)];
+        let own = self.turn.is_some().then(|| held(&self.coordinator, self.began, true));
+        let mut all: Vec<Held> = own.into_iter().collect();
         for (context, part) in self.parts.get_mut() {
             let wrote = part.transaction.as_ref().is_some_and(Transaction::has_written);
             drop(part.transaction.take());
             all.push(part.held.take().unwrap_or_else(|| held(context, part.began, wrote)));
         }
         let at_ms = seam_store::clock::Clock::system().wall_ms();
-        self.turn.transactions().note(Ended {
+        if self.turn.is_none() {
+            // Its coordinator's host knows how it ended.
+            return self.transactions.note_held(&all);
+        }
+        self.transactions.note(Ended {
             transaction: std::mem::take(&mut self.id),
             coordinator: self.coordinator.clone(),
             trace: std::mem::take(&mut self.trace),

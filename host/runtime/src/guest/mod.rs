@@ -4,6 +4,7 @@
 
 pub mod admission;
 pub mod attempts;
+pub mod branches;
 pub mod bulkhead;
 pub mod config;
 pub mod cut_off;

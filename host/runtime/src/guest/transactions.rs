@@ -157,13 +157,25 @@ impl Transactions {
     pub(super) fn note(&self, ended: Ended) {
         if let Some(families) = &self.families {
             families.ended.with_label_values(&[ended.ending.name()]).inc();
-            for held in &ended.held {
-                families.held.with_label_values(&[held.context.as_str()]).observe(held.ms as f64 / 1e3);
-            }
         }
+        self.note_held(&ended.held);
         let mut all = self.ended.lock();
         all.truncate(limits::TRANSACTIONS_KEPT - 1);
         all.push_front(ended);
+    }
+}
+
+impl Transactions {
+    /// Whether `forget` was said of this decision and it is not deleted yet.
+    pub fn is_forgotten(&self, coordinator: &ContextName, transaction: &str) -> bool {
+        self.forgotten.lock().get(coordinator).is_some_and(|all| all.contains(transaction))
+    }
+
+    pub(super) fn note_held(&self, held: &[Held]) {
+        let Some(families) = &self.families else { return };
+        for held in held {
+            families.held.with_label_values(&[held.context.as_str()]).observe(held.ms as f64 / 1e3);
+        }
     }
 }
 

@@ -75,7 +75,9 @@ impl PretendedCallee {
         })?;
         // When its caller gives up, the work for it ends there, too.
         call.deadline = deadline;
-        let (callees, late) = (callees.elsewhere(), Duration::ZERO);
+        let (mut there, late) = (callees.elsewhere(), Duration::ZERO);
+        there.join(callees.joint().cloned());
+        let callees = there;
         Ok(Journey { callee: self, pretence, fate, call, arguments, deadline, callees, function, late })
     }
 }
@@ -239,7 +241,10 @@ impl Dispatch for PretendedCallee {
         exchange: &mut dyn Exchange,
     ) -> Result<(), Failure> {
         match self.pretence(&call) {
-            Some(pretence) => self.start(pretence, call, callees, function, exchange)?.go(exchange),
+            Some(pretence) => {
+                let went = self.start(pretence, call, callees, function, exchange)?.go(exchange);
+                went.inspect_err(|failure| crossing::lost(&self.context, callees, failure))
+            }
             None => self.inner.call(call, callees, function, exchange),
         }
     }
@@ -256,7 +261,8 @@ impl Dispatch for PretendedCallee {
         };
         Box::pin(async move {
             let journey = self.start(pretence, call, callees, function, exchange)?;
-            journey.go_async(callees, exchange).await
+            let went = journey.go_async(callees, exchange).await;
+            went.inspect_err(|failure| crossing::lost(&self.context, callees, failure))
         })
     }
 }

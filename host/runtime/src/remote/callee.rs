@@ -43,6 +43,7 @@ impl RemoteCallee {
             visitor: call.affinity.key,
             forced: call.affinity.forced().filter_map(|index| name(&index)).collect(),
             bulk: call.bulk,
+            part: None,
         }
     }
 
@@ -90,12 +91,16 @@ impl Dispatch for RemoteCallee {
             loop {
                 let departure = crossing::depart((self.index, &self.context), &call, callees, function, exchange)?;
                 let Departure { now, deadline, arguments } = departure;
-                let head = self.head(&call, function, deadline - now);
+                let mut head = self.head(&call, function, deadline - now);
+                head.part = callees.joint().map(|joint| joint.part_of(&self.context, &self.carrier));
                 let failure = match self.carried(head, arguments, deadline, callees).await {
                     Ok(results) => return crossing::arrive(&self.context, &results, function, exchange),
                     Err(failure) => failure,
                 };
-                let Failure::Moved { .. } = failure else { return Err(failure) };
+                let Failure::Moved { .. } = failure else {
+                    crossing::lost(&self.context, callees, &failure);
+                    return Err(failure);
+                };
                 // To this host, while the caller had a set from before.
                 let here = (self.here)(&self.context).filter(|callee| !callee.is_elsewhere());
                 if let Some(here) = here {

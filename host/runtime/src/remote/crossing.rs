@@ -30,7 +30,7 @@ pub(crate) fn depart(
     exchange: &dyn Exchange,
 ) -> Result<Departure, Failure> {
     let context = || callee.to_string();
-    if callees.joint().is_some() {
+    if callees.joint().is_some_and(|joint| !joint.reaches(callee)) {
         return Err(Failure::Refused { context: context(), reason: RefusalReason::NotAPart });
     }
     // Its own host enters it into the chain; here it is only seen whether it may be entered.
@@ -44,6 +44,16 @@ pub(crate) fn depart(
     callees.retry_state().into_iter().for_each(|state| state.had_effect());
     let arguments = sendable(callee, function, exchange)?;
     Ok(Departure { now, deadline, arguments })
+}
+
+/// Has the transaction over several files that the call is a part of fail, unless its callee has certainly left nothing
+/// in it.
+pub fn lost(context: &ContextName, callees: &DispatchTable, failure: &Failure) {
+    let Some(joint) = callees.joint() else { return };
+    match failure {
+        Failure::Trapped { .. } | Failure::Overloaded { .. } | Failure::Refused { .. } | Failure::Moved { .. } => {}
+        Failure::TimedOut { .. } | Failure::Absent { .. } => joint.fail(context, &failure.to_string()),
+    }
 }
 
 /// The arguments of a call, as `codec` writes them.

@@ -10,6 +10,7 @@ pub(crate) mod crossing;
 mod encoded;
 mod outbox;
 mod outbox_elsewhere;
+pub mod two_phase;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -48,6 +49,8 @@ pub struct Head {
     pub forced: Vec<ContextName>,
     /// `Call::bulk`.
     pub bulk: bool,
+    /// The transaction over several files that the call is a part of.
+    pub part: Option<two_phase::Part>,
 }
 
 /// The results of a call, or why there are none.
@@ -68,6 +71,17 @@ pub trait Carrier: Send + Sync {
     fn ask(&self, ask: Ask) -> Asking {
         unanswered(&ask)
     }
+
+    /// Has the host of `request.asked()` do this step of a transaction, within `request.remaining`.
+    fn settle(&self, request: two_phase::Request) -> two_phase::Replying {
+        unsettled(&request)
+    }
+}
+
+fn unsettled(request: &two_phase::Request) -> two_phase::Replying {
+    let (context, reason) =
+        (request.asked().to_string(), "its host takes part in no transactions of others".to_owned());
+    Box::pin(std::future::ready(Err(Failure::Absent { context, reason })))
 }
 
 fn unanswered(ask: &Ask) -> Asking {
@@ -84,5 +98,10 @@ pub trait Answers: Send + Sync {
     /// Answers a question about an outbox of this host. The future may be dropped.
     fn ask(self: Arc<Self>, ask: Ask) -> Asking {
         unanswered(&ask)
+    }
+
+    /// Does a step of a transaction over files of this host and of others. Do not drop the future before its end.
+    fn settle(self: Arc<Self>, request: two_phase::Request) -> two_phase::Replying {
+        unsettled(&request)
     }
 }

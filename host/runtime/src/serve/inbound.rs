@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
+use seam_store::blocking;
 use seam_store::ids::ContextName;
 
 use super::asked;
@@ -17,10 +18,12 @@ use super::registry::Registry;
 use super::serving_set::ServingSet;
 use crate::call::{Affinity, Call, Failure};
 use crate::guest::admission::FunctionId;
+use crate::guest::branches::Entered;
 use crate::guest::bulkhead::Callee;
 use crate::guest::cut_off::CutOff;
 use crate::guest::dispatch::Function;
 use crate::limits;
+use crate::remote::two_phase::{Reply, Replying, Request, Step};
 use crate::remote::{Answers, Ask, Asking, Carrying, Encoded, Head};
 
 /// The contexts of this host, as other hosts call them.
@@ -95,13 +98,48 @@ fn arrived(set: &ServingSet, head: &Head, now: Instant) -> Result<Call, Failure>
     Ok(call)
 }
 
+impl Inbound {
+    /// The branch on this host of the transaction over several files that the call is a part of.
+    ///
+    /// # Errors
+    /// When the call cannot be a part of it.
+    fn entered(&self, set: &ServingSet, head: &Head) -> Result<Option<Entered>, Failure> {
+        let Some(part) = &head.part else { return Ok(None) };
+        // The manifest is the same on both hosts.
+        let participants = &set.generation(part.coordinator.as_str())?.spec().settings.two_phase;
+        let branches = self.registry.0.stores.branches();
+        let entered = branches.enter(part, &head.context, participants, head.trace.to_string());
+        entered.map(Some).map_err(|reason| Failure::Absent { context: head.context.to_string(), reason })
+    }
+
+    fn decision(&self, request: &Request) -> Result<Reply, Failure> {
+        let set = self.registry.serving();
+        let generation = set.generation(request.coordinator.as_str())?;
+        if generation.lives_elsewhere().is_some() {
+            return Err(generation.absence());
+        }
+        // Until its end, nothing is decided for certain.
+        if self.registry.transactions().is_open(&request.transaction) {
+            return Ok(Reply::Undecided);
+        }
+        let absent = |reason: String| Failure::Absent { context: request.coordinator.to_string(), reason };
+        let database = generation.database().ok_or_else(|| absent("it has no store".to_owned()))?;
+        match database.has_decided(&request.transaction).map_err(|error| absent(error.to_string()))? {
+            true => Ok(Reply::Committed),
+            false => Ok(Reply::RolledBack),
+        }
+    }
+}
+
 impl Answers for Inbound {
     fn answer(self: Arc<Self>, head: Head, arguments: Bytes, cancel: Arc<CutOff>) -> Carrying {
         Box::pin(async move {
             let set = self.registry.serving();
             let function = self.function(&set, &head)?;
             let call = arrived(&set, &head, Instant::now())?;
-            let callees = set.callees.cancelled_by(cancel);
+            let entered = self.entered(&set, &head)?;
+            let mut callees = set.callees.cancelled_by(cancel);
+            callees.join(entered.as_ref().map(|entered| entered.joint().clone()));
             let context = || head.context.to_string();
             let absent = || Failure::Absent { context: context(), reason: "it is not loaded".into() };
             let callee = callees.get(usize::from(function.callee.context)).ok_or_else(absent)?;
@@ -113,5 +151,20 @@ impl Answers for Inbound {
 
     fn ask(self: Arc<Self>, ask: Ask) -> Asking {
         Box::pin(async move { asked::answer(&self.registry, ask).await })
+    }
+
+    fn settle(self: Arc<Self>, request: Request) -> Replying {
+        Box::pin(async move {
+            blocking::block_in_place(|| match request.step {
+                Step::AskDecision => self.decision(&request),
+                _ => {
+                    let stores = &self.registry.0.stores;
+                    let waits = |context: &ContextName| stores.waits(context, &request.transaction);
+                    let settled = stores.branches().settle(&request, waits);
+                    let context = || request.participant.to_string();
+                    settled.map_err(|reason| Failure::Absent { context: context(), reason })
+                }
+            })
+        })
     }
 }

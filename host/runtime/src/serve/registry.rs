@@ -74,9 +74,9 @@ impl Registry {
         let Parts { loader, databases, host, metrics, recording, clock, carrier, this } = parts;
         let register = Register::open(host.clone())?;
         let outboxes = Outboxes::new(carrier.clone(), clock.clone());
-        let routing = Routing::open(host, metrics.clone(), carrier)?;
+        let routing = Routing::open(host, metrics.clone(), carrier.clone())?;
         let publisher = Publisher::start(routing, clock.clone());
-        let stores = Stores::new(databases, register, metrics.clone(), this);
+        let stores = Stores::new(databases, register, metrics.clone(), this, carrier);
         Ok(Self(Arc::new(Inner { publisher, loader, stores, metrics, recording, clock, outboxes })))
     }
 

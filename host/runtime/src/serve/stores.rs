@@ -10,7 +10,9 @@ use seam_store::{Database, HostFileError, Misfit, OpenError, Register, RegisterE
 
 use super::in_doubt;
 use crate::component::ContextProblem;
+use crate::guest::branches::Branches;
 use crate::guest::transactions::Transactions;
+use crate::remote::Carrier;
 use crate::run::{Generation, Metrics};
 use crate::settings::{ContextSettings, StoreGrant};
 
@@ -23,10 +25,19 @@ pub(crate) struct Stores {
     /// The name of this host; `None` in a system of one.
     this: Option<String>,
     transactions: Arc<Transactions>,
+    /// Of transactions that other hosts coordinate.
+    branches: Branches,
+    carrier: Option<Arc<dyn Carrier>>,
 }
 
 impl Stores {
-    pub fn new(folder: &Path, register: Register, metrics: Metrics, this: Option<String>) -> Self {
+    pub fn new(
+        folder: &Path,
+        register: Register,
+        metrics: Metrics,
+        this: Option<String>,
+        carrier: Option<Arc<dyn Carrier>>,
+    ) -> Self {
         let transactions = Arc::new(Transactions::new(metrics.two_phase.clone()));
         Self {
             folder: folder.to_owned(),
@@ -35,7 +46,9 @@ impl Stores {
             open: Mutex::default(),
             tending: Mutex::default(),
             this,
+            branches: Branches::new(transactions.clone()),
             transactions,
+            carrier,
         }
     }
 
@@ -44,10 +57,20 @@ impl Stores {
         &self.transactions
     }
 
+    /// The branches of transactions that other hosts coordinate.
+    pub fn branches(&self) -> &Branches {
+        &self.branches
+    }
+
     /// Ends the doubt about each file that has promised to commit, by asking the file that decides, and compares what
     /// operators have chosen with what was decided.
     pub fn resolve(&self) {
-        in_doubt::resolve(&self.opened(), &self.transactions);
+        in_doubt::resolve(&self.opened(), &self.transactions, self.carrier.as_ref());
+    }
+
+    /// Whether the file of a context waits for the decision about a transaction, or for an operator who has chosen one.
+    pub fn waits(&self, context: &ContextName, transaction: &str) -> bool {
+        in_doubt::waits(&self.opened(), context.as_str(), transaction).unwrap_or(true)
     }
 
     /// The file of a context, opened when no generation has it open. `before` is the generation that serves now.
@@ -108,6 +131,7 @@ impl Stores {
     /// Does nothing while another call of it waits for a disk.
     pub fn tend(&self) {
         let Some(_alone) = self.tending.try_lock() else { return };
+        self.branches.expire();
         self.resolve();
         for (context, database) in self.opened() {
             database.tend();

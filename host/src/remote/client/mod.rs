@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use h2::Reason;
-use http::Request;
 use http::uri::Authority;
 use http_body_util::Full;
 use parking_lot::RwLock;
 use rustls_pki_types::ServerName;
 use seam_runtime::call::Failure;
+use seam_runtime::remote::two_phase::{Replied, Replying, Request};
 use seam_runtime::remote::{Ask, Asked, Asking, Carried, Carrier, Head};
 use seam_store::ids::ContextName;
 use tokio::task::AbortHandle;
@@ -238,6 +238,22 @@ impl Carrier for Client {
             Err(nowhere(&ask.publisher))
         })
     }
+
+    fn settle(&self, asked: Request) -> Replying {
+        let (mut home, homes) = (self.home(asked.asked()), self.homes());
+        Box::pin(async move {
+            for _ in 0..=limits::REMOTE_RESENDS {
+                let Some((link, _)) = home else { break };
+                let replied = link.settle(&asked).await;
+                let Err(failure) = &replied else { return replied };
+                home = match homes.learn(failure) {
+                    None => return replied,
+                    moved => moved,
+                };
+            }
+            Err(nowhere(asked.asked()))
+        })
+    }
 }
 
 impl Link {
@@ -275,6 +291,19 @@ impl Link {
         })
     }
 
+    async fn settle(&self, asked: &Request) -> Replied {
+        let context = asked.asked();
+        let what = format!("transaction {} of `{}` with `{}`", asked.transaction, asked.coordinator, asked.participant);
+        let request = || wire::two_phase::request(&self.authority, &self.system, asked);
+        let sent = timeout(asked.remaining, self.send(context, &request)).await;
+        let (outcome, carried) = self.came_of(context, &what, sent.ok());
+        self.metrics.asked(&self.peer, outcome);
+        wire::two_phase::reply(&carried?).map_err(|why| {
+            let reason = format!("the answer of its host `{}` cannot be read: {why}", self.peer);
+            Failure::Absent { context: context.to_string(), reason }
+        })
+    }
+
     /// The outcome, with its name; says in the log why what was `asked` is not accepted. `None`: the time has passed.
     fn came_of(
         &self,
@@ -301,7 +330,7 @@ impl Link {
     async fn send(
         &self,
         context: &ContextName,
-        request: &(dyn Fn() -> Result<Request<Full<Bytes>>, String> + Send + Sync),
+        request: &(dyn Fn() -> Result<http::Request<Full<Bytes>>, String> + Send + Sync),
     ) -> Result<Carried, Rejection> {
         let absent = |reason: String| Ok(Err(Failure::Absent { context: context.to_string(), reason }));
         for resends in 0..=limits::REMOTE_RESENDS {
@@ -371,7 +400,7 @@ enum Lost {
 }
 
 /// Sends a request over a connection, and reads its response to the end.
-async fn exchange(line: &Line, request: Request<Full<Bytes>>) -> Result<(Answered, Bytes), Lost> {
+async fn exchange(line: &Line, request: http::Request<Full<Bytes>>) -> Result<(Answered, Bytes), Lost> {
     let response = line.requests.clone().try_send_request(request).await.map_err(|error| {
         match error.message().is_some() || is_unprocessed(error.error()) {
             true => Lost::Unsent,

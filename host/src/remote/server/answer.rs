@@ -12,6 +12,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use seam_runtime::call::Failure;
 use seam_runtime::guest::cut_off::CutOff;
+use seam_runtime::remote::two_phase::Request as Asked;
 use seam_runtime::remote::{Ask, Carried, Head};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
@@ -35,6 +36,11 @@ pub async fn respond(
             Ok(carried) => return wire::carried(carried),
             Err(rejection) => rejection,
         },
+        Ok(Wanted::Transaction(asked)) => {
+            let carried = settle(shared, connected, asked).await;
+            shared.metrics.answered_ask(&connected.names.host, wire::answered(&carried));
+            return wire::carried(carried);
+        }
         Ok(Wanted::Events(ask)) => {
             let carried = events(shared, connected, ask).await;
             shared.metrics.answered_ask(&connected.names.host, wire::answered(&carried));
@@ -71,12 +77,24 @@ fn admit(shared: &Shared, connected: &Connected, parts: &request::Parts) -> Resu
         Wanted::Call(head) => head.chain.last(),
         Wanted::Step(step) => Some(&step.context),
         Wanted::Events(ask) => Some(&ask.subscriber),
+        Wanted::Transaction(asked) => Some(asked.asker()),
     };
     if let Some(speaker) = speaker.filter(|speaker| !names.has(speaker)) {
         let host = &names.host;
         return Err(Rejection::Forbidden(format!("the certificate of host `{host}` does not name `{speaker}`")));
     }
     match &wanted {
+        Wanted::Call(Head { part: Some(part), .. }) if !names.has(&part.coordinator) => {
+            let (host, coordinator) = (&names.host, &part.coordinator);
+            let message = format!("the certificate of host `{host}` does not name `{coordinator}`");
+            Err(Rejection::Forbidden(message))
+        }
+        Wanted::Transaction(Asked { participant, coordinator, .. })
+            if !shared.allow.takes_part(participant, coordinator) =>
+        {
+            let message = format!("`{participant}` takes part in no transactions of `{coordinator}`");
+            Err(Rejection::Forbidden(message))
+        }
         Wanted::Call(head) if !shared.allow.allows(speaker, &head.context, &head.interface) => {
             let caller =
                 speaker.map_or_else(|| format!("host `{}` itself", names.host), |caller| format!("`{caller}`"));
@@ -91,6 +109,25 @@ fn admit(shared: &Shared, connected: &Connected, parts: &request::Parts) -> Resu
         }
         _ => Ok(wanted),
     }
+}
+
+/// Does a step of a transaction, to its end: in a task of its own.
+async fn settle(shared: &Arc<Shared>, connected: &Arc<Connected>, asked: Asked) -> Carried {
+    connected.calls.fetch_add(1, Relaxed);
+    let running = Running::new(connected.clone());
+    let context = asked.asked().to_string();
+    let Ok(place) = shared.asks.clone().try_acquire_owned() else { return Err(Failure::Overloaded { context }) };
+    let answers = shared.answers.clone();
+    let settled = tokio::spawn(async move {
+        let settled = answers.settle(asked).await;
+        drop((running, place));
+        settled
+    });
+    let settled = settled.await.unwrap_or_else(|error| {
+        tracing::error!(target: "remote", context, %error, "a step of a transaction failed in the host");
+        Err(Failure::Absent { context, reason: "its host failed".to_owned() })
+    });
+    settled.map(|reply| wire::two_phase::body(&reply))
 }
 
 /// Answers a question for events; it may wait for one. Nothing is left behind when its asker goes away.

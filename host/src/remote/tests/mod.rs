@@ -53,6 +53,7 @@ fn head(function: &str) -> Head {
         visitor: 7,
         forced: vec![context("engine").with_variant("js").unwrap()],
         bulk: true,
+        part: None,
     }
 }
 
@@ -149,6 +150,10 @@ impl Allow for OfFinance {
 
     fn delivers(&self, subscriber: &ContextName, _: &ContextName, interface: &str) -> bool {
         subscriber.as_str() == "orders" && interface == "acme:finance/events"
+    }
+
+    fn takes_part(&self, participant: &ContextName, coordinator: &ContextName) -> bool {
+        participant.as_str() == "finance" && coordinator.as_str() == "orders"
     }
 }
 

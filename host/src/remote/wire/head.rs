@@ -8,7 +8,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 use seam_runtime::interface_name::InterfaceName;
-use seam_runtime::remote::Head;
+use seam_runtime::remote::{Head, two_phase};
 use seam_store::ids::{ContextName, Trace};
 
 use super::outcome::Rejection;
@@ -60,6 +60,11 @@ pub fn request(
     if head.bulk {
         set(fields, field::BULK, 1, Repeats::Often)?;
     }
+    if let Some(two_phase::Part { transaction, coordinator, before }) = &head.part {
+        set(fields, field::TRANSACTION, transaction, Repeats::Seldom)?;
+        set(fields, field::COORDINATOR, coordinator, Repeats::Often)?;
+        set(fields, field::BEFORE, before, Repeats::Often)?;
+    }
     Ok(request)
 }
 
@@ -68,7 +73,7 @@ pub(super) struct Fields<'h>(pub &'h HeaderMap);
 impl<'h> Fields<'h> {
     /// A field of a later form may change what the call means.
     pub fn are_known(&self) -> Result<(), Rejection> {
-        const KNOWN: [&str; 14] = [
+        const KNOWN: [&str; 18] = [
             field::CODEC,
             field::PLACEMENT,
             field::SIGNATURE,
@@ -83,6 +88,10 @@ impl<'h> Fields<'h> {
             field::MOST,
             field::WAIT,
             field::TAKEN,
+            field::TRANSACTION,
+            field::COORDINATOR,
+            field::BEFORE,
+            field::AT,
         ];
         let known = |name: &&HeaderName| !name.as_str().starts_with(field::PREFIX) || KNOWN.contains(&name.as_str());
         match self.0.keys().find(|name| !known(name)) {
@@ -118,7 +127,29 @@ impl<'h> Fields<'h> {
                 Some("1") => true,
                 Some(other) => return Err(wrong(field::BULK, other, "`1`, or left out")),
             },
+            part: self.part()?,
         })
+    }
+
+    fn part(&self) -> Result<Option<two_phase::Part>, Rejection> {
+        if self.optional(field::TRANSACTION)?.is_none() {
+            return Ok(None);
+        }
+        let (transaction, coordinator) = self.transaction()?;
+        let before = u32::try_from(self.number(field::BEFORE, u64::from(u32::MAX))?).unwrap_or(u32::MAX);
+        Ok(Some(two_phase::Part { transaction, coordinator, before }))
+    }
+
+    /// A transaction over several files, and its coordinator.
+    pub fn transaction(&self) -> Result<(String, ContextName), Rejection> {
+        let text = self.required(field::TRANSACTION)?;
+        if text.len() != 32 || !is_lower_hex(text) {
+            return Err(wrong(field::TRANSACTION, text, "32 hexadecimal digits"));
+        }
+        let coordinator = self.required(field::COORDINATOR)?;
+        let name = ContextName::parse(coordinator);
+        let name = name.ok_or_else(|| wrong(field::COORDINATOR, coordinator, "the name of a context"))?;
+        Ok((text.to_owned(), name))
     }
 
     pub fn optional(&self, name: &str) -> Result<Option<&'h str>, Rejection> {
@@ -157,7 +188,7 @@ impl<'h> Fields<'h> {
 
     fn contexts(&self, name: &str, max: usize) -> Result<Vec<ContextName>, Rejection> {
         let Some(text) = self.optional(name)? else { return Ok(Vec::new()) };
-        let names: Option<Vec<ContextName>> = text.split(',').take(max + 1).map(context).collect();
+        let names: Option<Vec<ContextName>> = text.split(',').take(max + 1).map(ContextName::parse).collect();
         names
             .filter(|names| names.len() <= max)
             .ok_or_else(|| wrong(name, text, &format!("up to {max} names of contexts, with commas between them")))
@@ -172,14 +203,6 @@ fn wrong(name: &str, value: &str, expected: &str) -> Rejection {
     const SHOWN: usize = 100;
     let shown: String = value.chars().take(SHOWN).collect();
     unreadable(format!("the field `{name}` is `{}`, not {expected}", shown.escape_debug()))
-}
-
-/// A context's name, or that of a variant.
-pub(super) fn context(text: &str) -> Option<ContextName> {
-    match text.split_once('@') {
-        Some((context, variant)) => ContextName::new(context)?.with_variant(variant),
-        None => ContextName::new(text),
-    }
 }
 
 /// Whether it may be the name of a function in WIT.
@@ -248,10 +271,15 @@ mod tests {
             signature: [0xab; 32],
             remaining: Duration::from_millis(1_500),
             trace: Trace { trace_id: 5, span_id: 6, sampled: true },
-            chain: ["storefront", "orders@js"].map(|name| context(name).unwrap()).to_vec(),
+            chain: ["storefront", "orders@js"].map(|name| ContextName::parse(name).unwrap()).to_vec(),
             visitor: 0xfe,
-            forced: vec![context("engine@python").unwrap()],
+            forced: vec![ContextName::parse("engine@python").unwrap()],
             bulk: true,
+            part: Some(two_phase::Part {
+                transaction: "0123456789abcdef0123456789abcdef".to_owned(),
+                coordinator: ContextName::parse("orders").unwrap(),
+                before: 3,
+            }),
         }
     }
 
@@ -269,7 +297,7 @@ mod tests {
         }
         let greeting = greeting(&Authority::from_static("books:7443"), &SYSTEM).into_parts().0;
         assert_eq!(read(&greeting, &SYSTEM), Ok(Wanted::Greeting));
-        let step = Step { context: context("finance").unwrap(), name: "hand-over".to_owned() };
+        let step = Step { context: ContextName::parse("finance").unwrap(), name: "hand-over".to_owned() };
         let sent = step_request(&Authority::from_static("books:7443"), &SYSTEM, &step, Bytes::new()).unwrap();
         assert_eq!(read(&sent.into_parts().0, &SYSTEM), Ok(Wanted::Step(step)));
     }

@@ -7,6 +7,7 @@ mod head;
 pub mod outbox;
 mod outcome;
 mod step;
+pub mod two_phase;
 mod wanted;
 
 use bytes::{Bytes, BytesMut};
@@ -38,6 +39,10 @@ pub mod field {
     pub const MOST: &str = "seam-most";
     pub const WAIT: &str = "seam-wait-ms";
     pub const TAKEN: &str = "seam-taken";
+    pub const TRANSACTION: &str = "seam-transaction";
+    pub const COORDINATOR: &str = "seam-coordinator";
+    pub const BEFORE: &str = "seam-before";
+    pub const AT: &str = "seam-at-ms";
     pub const TRACE: &str = "traceparent";
     pub const OUTCOME: &str = "seam-outcome";
     pub const CONTEXT: &str = "seam-context";
@@ -108,6 +113,10 @@ mod tests {
             field::MOST,
             field::WAIT,
             field::TAKEN,
+            field::TRANSACTION,
+            field::COORDINATOR,
+            field::BEFORE,
+            field::AT,
             field::TRACE,
             field::OUTCOME,
             field::CONTEXT,

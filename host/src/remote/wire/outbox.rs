@@ -11,10 +11,11 @@ use http::{HeaderMap, Request};
 use http_body_util::Full;
 use seam_runtime::interface_name::InterfaceName;
 use seam_runtime::remote::{Ask, Page, Question, Reply};
+use seam_store::ids::ContextName;
 use seam_store::{Event, Kept, Kind, Span};
 use serde::{Deserialize, Serialize};
 
-use super::head::{Fields, Repeats, common, context, set, unreadable, uri};
+use super::head::{Fields, Repeats, common, set, unreadable, uri};
 use super::outcome::Rejection;
 use super::{FORM, field};
 use crate::limits;
@@ -75,7 +76,7 @@ pub fn request(authority: &Authority, system: &System, ask: &Ask) -> Result<Requ
 /// What is wrong, and where.
 pub(super) fn read(fields: &Fields<'_>, publisher: &str, interface: &str, kind: &str) -> Result<Ask, Rejection> {
     let invalid = |what: &str, text: &str| unreadable(format!("`{}` is no {what}", text.escape_debug()));
-    let name = |text: &str| context(text).ok_or_else(|| invalid("name of a context", text));
+    let name = |text: &str| ContextName::parse(text).ok_or_else(|| invalid("name of a context", text));
     // A question is about all versions.
     let path = InterfaceName::parse(interface).is_some_and(|name| name.path == interface);
     if !path {
@@ -256,8 +257,8 @@ mod tests {
 
     fn ask(question: Question) -> Ask {
         Ask {
-            subscriber: context("mail@js").unwrap(),
-            publisher: context("orders").unwrap(),
+            subscriber: ContextName::parse("mail@js").unwrap(),
+            publisher: ContextName::parse("orders").unwrap(),
             interface: "acme:orders/events".to_owned(),
             question,
             remaining: Duration::from_millis(1_500),

@@ -1,12 +1,14 @@
 //! What a request asks for.
 
 use http::{Method, request};
+use seam_runtime::remote::two_phase::Request;
 use seam_runtime::remote::{Ask, Head};
 
 use super::head::{Fields, unreadable};
 use super::outbox;
 use super::outcome::Rejection;
 use super::step::{self, Step};
+use super::two_phase;
 use super::{FORM, field};
 use crate::remote::config::System;
 
@@ -20,9 +22,11 @@ pub enum Wanted {
     Events(Ask),
     /// A step of moving a context.
     Step(Step),
+    /// A step of a transaction over files of several hosts.
+    Transaction(Request),
 }
 
-/// Reads what `request`, `greeting`, `outbox::request` or `step::request` has written.
+/// Reads what `request`, `greeting`, `outbox::request`, `step::request` or `two_phase::request` has written.
 ///
 /// # Errors
 /// What is wrong, and where.
@@ -53,9 +57,12 @@ pub fn read(parts: &request::Parts, system: &System) -> Result<Wanted, Rejection
             outbox::read(&fields, publisher, &format!("{package}/{interface}"), kind).map(Wanted::Events)
         }
         (&Method::POST, [step::FIRST, context, name]) => step::read(context, name).map(Wanted::Step),
+        (&Method::POST, [two_phase::FIRST, participant, step]) => {
+            two_phase::read(&fields, participant, step).map(Wanted::Transaction)
+        }
         (method, _) => {
             let path = parts.uri.path();
-            let not = "is neither a greeting nor a call, asks for no events, and moves no context";
+            let not = "is neither a greeting nor a call, asks for no events, moves no context and ends no transaction";
             Err(unreadable(format!("`{method} {path}` {not}")))
         }
     }
