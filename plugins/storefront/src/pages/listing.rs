@@ -175,9 +175,10 @@ pub fn browse(params: &Params<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Res
     let sorting = if params.view.sorting == Sorting::Newest { Sorting::Best } else { params.view.sorting };
     let view = ListView { sorting, ..params.view };
     let filter = Filter { genre: params.genre.as_deref(), artist: params.artist.as_deref(), decade: params.decade };
-    let list = found(Question::Filter(filter), view, number, seams)?;
+    let (list, facets) =
+        seam_sdk::together((|| found(Question::Filter(filter), view, number, seams), || seams.facets().ok()));
+    let list = list?;
     refuse_past_the_end(&list.page, number)?;
-    let facets = seams.facets().ok();
     let decade_name = filter.decade.map(|decade| decade.to_string());
     let currencies = Currencies::of(seams);
     let page = BrowsePage {
