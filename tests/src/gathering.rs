@@ -31,8 +31,8 @@ fn numbers(context: &str) -> Vec<u8> {
     component(&wit, "this", &wat).unwrap()
 }
 
-/// `ask(a, b, c)` asks each of the three for twice its number and adds the answers; `many(n)` asks the first one for the
-/// double of 0, 2, 4, .., n times together; `changing(a, b)` has the call with `a` kept and makes that with `b` first;
+/// `ask(a, b, c)` asks each of the three for twice its number and adds the answers; `many(n)` asks the first one for
+/// twice 0, 2, 4, .., n times together; `changing(a, b)` has the call with `a` kept and makes that with `b` first;
 /// `forgetting(a)` fetches no answer; `pays()` tells whether the host would keep a call.
 fn gathering() -> Vec<u8> {
     let packages: String = ASKED.iter().map(|name| format!("package t:{name}@0.1.0 {{ {NUMBERS} }}\n")).collect();

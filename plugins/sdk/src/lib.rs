@@ -27,7 +27,7 @@ mod together;
 pub mod two_phase;
 
 pub use context::{Invalid, Invariant, InvariantKind, Migration};
-pub use together::{Calls, together, together_pays};
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub use panics::install_panic_hook;
+pub use together::{Calls, together, together_pays};

@@ -74,7 +74,10 @@ fn contexts_of_this_process_are_asked_while_those_of_another_are_waited_for() ->
     // Without any other host nothing is kept, and each call is made once, in its turn.
     let beside = system.start()?.map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
     assert_eq!((gather(&beside, "pays", &[])?, gather(&apart.here, "pays", &[])?), (0, 1));
-    assert_eq!((gather(&beside, "ask", &[2, 5, 6])?, gather(&apart.here, "ask", &[2, 5, 6])?), (16 + ERROR, 16 + ERROR));
+    assert_eq!(
+        (gather(&beside, "ask", &[2, 5, 6])?, gather(&apart.here, "ask", &[2, 5, 6])?),
+        (16 + ERROR, 16 + ERROR)
+    );
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! A call whose arguments and results are bytes that `codec` wrote: on the host of its callee, and one of those that are
+//! A call whose arguments and results are bytes that `codec` wrote: on the host of its callee, and for calls that are
 //! made side by side.
 
 use seam_store::ids::{ContextName, Trace};

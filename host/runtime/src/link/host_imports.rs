@@ -25,7 +25,11 @@ struct Package {
 }
 
 const PACKAGES: [Package; 10] = [
-    Package { name: "seam:host", version: "0.1.0", interfaces: &["attempts", "sagas", "store", "together", "two-phase"] },
+    Package {
+        name: "seam:host",
+        version: "0.1.0",
+        interfaces: &["attempts", "sagas", "store", "together", "two-phase"],
+    },
     Package { name: "wasi:logging", version: "0.1.0-draft", interfaces: &["logging"] },
     Package { name: "wasi:config", version: "0.2.0-rc.1", interfaces: &["store"] },
     Package { name: "wasi:io", version: WASI_RELEASE, interfaces: &["error", "poll", "streams"] },

@@ -1,8 +1,8 @@
 //! `seam:host/together`: makes the calls side by side that a guest has kept.
 //!
-//! Each goes the way of a single call (`seam_call::perform`), with its own share of the caller's places. Those that wait
-//! for another host wait together; those that compute in this process do it one after the other, on the task of their
-//! caller. The guest's own code does not run meanwhile.
+//! Each goes the way of a single call (`seam_call::perform`), with its own share of the caller's places. Those that
+//! wait for another host wait together; those that compute in this process do it one after the other, on the task of
+//! their caller. The guest's own code does not run meanwhile.
 //! Not here: which calls are kept (`guest::together`), and how the guest gets the answers (`seam_call`).
 
 use std::sync::Arc;
@@ -127,7 +127,8 @@ fn too_large(kept: &Kept) -> Failure {
 
 #[cold]
 fn absent(kept: &Kept, error: &wasmtime::Error) -> Failure {
-    let reason = format!("its answer to `{}.{}` cannot be kept: {error:#}", kept.function.interface, kept.function.name);
+    let reason =
+        format!("its answer to `{}.{}` cannot be kept: {error:#}", kept.function.interface, kept.function.name);
     Failure::Absent { context: kept.function.interface.to_string(), reason }
 }
 

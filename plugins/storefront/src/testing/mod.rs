@@ -27,7 +27,6 @@ pub struct Shop {
     pub facets: Vec<(&'static str, u32)>,
     /// The number of matches that the catalog reports; the number of albums by default.
     pub total: Option<u32>,
-    /// What the catalog says was meant.
     pub meant: Option<&'static str>,
     /// The words under which the catalog finds nothing.
     pub unknown_words: &'static str,
@@ -148,7 +147,8 @@ impl Seams for Shop {
     }
 
     fn browse(&self, filter: Filter<'_>, page: u32, size: u32) -> Result<AlbumPage, CallError> {
-        self.read(&self.catalog, format!("browse {filter:?} {page}"), || album_page(&self.albums, self.total, page, size))
+        let found = || album_page(&self.albums, self.total, page, size);
+        self.read(&self.catalog, format!("browse {filter:?} {page}"), found)
     }
 
     fn list_skus(&self, words: &str, filter: Filter<'_>, sorting: Sorting) -> Result<Vec<String>, CallError> {
