@@ -14,6 +14,7 @@ pub mod engines;
 pub mod events;
 pub mod failing_sync;
 pub mod fuzz;
+pub mod gathering;
 pub mod host;
 pub mod hostile_input;
 pub mod joint;

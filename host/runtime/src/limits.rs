@@ -74,6 +74,9 @@ pub const SHADOW_REST_MS_MAX: u64 = 2_000;
 
 /// One message over a seam, parameters or result, including the index of its blocks. A page takes a hundredth of this.
 pub const SEAM_MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Calls that a guest makes side by side: the contexts that a page asks, twice over. Their answers, which wait in the
+/// host until the guest fetches them, are as large together as one message at most.
+pub const TOGETHER_CALLS_MAX: usize = 8;
 /// How deep the types of a seam may nest. Hand-written types stay below 10; the walk over a value recurses once per
 /// level.
 pub const SEAM_TYPE_DEPTH_MAX: usize = 32;

@@ -26,13 +26,13 @@ macro_rules! files {
 /// What the files of a project refer to.
 pub const DOCS: Files = files!("docs": "manifest.md", "new-context.md", "reconcile.md", "sagas.md", "scenarios.md", "variants.md", "verify.md");
 
-pub const INTERFACES: Files = files!("wit/host": "attempts.wit", "health.wit", "http.wit", "invariants.wit", "reconciliation.wit", "sagas.wit", "store.wit", "two-phase.wit");
+pub const INTERFACES: Files = files!("wit/host": "attempts.wit", "health.wit", "http.wit", "invariants.wit", "reconciliation.wit", "sagas.wit", "store.wit", "together.wit", "two-phase.wit");
 
 pub const RUST_FILES: Files = files!("plugins/sdk":
     "Cargo.toml", "README.md", "build/Cargo.toml", "build/src/invariants.rs", "build/src/lib.rs", "src/attempts.rs", "src/bindings.rs", "src/clock.rs",
     "src/config.rs", "src/context.rs", "src/lib.rs", "src/log.rs", "src/native/mod.rs", "src/native/sagas.rs", "src/packed/decode.rs",
     "src/packed/encode.rs", "src/packed/mod.rs", "src/packed/tests.rs", "src/panics.rs", "src/random.rs",
-    "src/reconciliation.rs", "src/sagas.rs", "src/steps.rs", "src/store.rs", "src/two_phase.rs",
+    "src/reconciliation.rs", "src/sagas.rs", "src/steps.rs", "src/store.rs", "src/together.rs", "src/two_phase.rs",
 );
 
 /// The encoding of rows, which the host shares with the SDK for Rust.
@@ -42,13 +42,13 @@ pub const PACKED_FILES: Files = files!("host/packed": "Cargo.toml", "src/lib.rs"
 
 pub const JAVASCRIPT_FILES: Files = files!("plugins/sdk-js":
     ".npmrc", "README.md", "build.mjs", "package-lock.json", "package.json", "src/answers.js", "src/guard.js",
-    "src/index.js", "src/migrations.js", "src/numbers.js", "src/packed.js", "src/sagas.js", "src/store.js", "src/text.js",
+    "src/index.js", "src/migrations.js", "src/numbers.js", "src/packed.js", "src/sagas.js", "src/store.js", "src/text.js", "src/together.js",
     "test/guard.test.mjs", "test/packed.test.mjs", "test/text.test.mjs", "tools.mjs",
 );
 
 pub const PYTHON_FILES: Files = files!("plugins/sdk-python":
     "README.md", "build.py", "requirements.txt", "seam_sdk/__init__.py", "seam_sdk/context.py", "seam_sdk/packed.py",
-    "seam_sdk/sagas.py", "seam_sdk/store.py", "seam_sdk/text.py", "test_packed.py", "test_text.py",
+    "seam_sdk/sagas.py", "seam_sdk/store.py", "seam_sdk/text.py", "seam_sdk/together.py", "test_packed.py", "test_text.py",
 );
 
 /// The files of the SDK and of the interfaces, without the folders that the project has already: it may keep older

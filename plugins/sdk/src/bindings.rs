@@ -9,6 +9,7 @@ wit_bindgen::generate!({
             import seam:host/attempts@0.1.0;
             import seam:host/sagas@0.1.0;
             import seam:host/store@0.1.0;
+            import seam:host/together@0.1.0;
             import seam:host/two-phase@0.1.0;
             import wasi:logging/logging@0.1.0-draft;
             import wasi:config/store@0.2.0-rc.1;

@@ -1,8 +1,8 @@
 //! The guest SDK: what a context written in Rust needs from the host, and no more.
 //!
 //! A context generates the bindings of its own seams with `wit_bindgen::generate!`, declares itself with [`context!`],
-//! and uses [`store`], [`sagas`], [`two_phase`], [`reconciliation`], [`log`], [`config`], [`clock`], [`random`] and
-//! [`attempts`]. Its domain stays plain Rust beside that.
+//! and uses [`store`], [`sagas`], [`two_phase`], [`reconciliation`], [`together`], [`log`], [`config`], [`clock`],
+//! [`random`] and [`attempts`]. Its domain stays plain Rust beside that.
 //!
 //! Invariants: no state in globals (instances are reused), no ambient authority (every function here is an import that
 //! the manifest grants; one that is not used is not imported). Not here: the seams between contexts, which belong to
@@ -23,9 +23,11 @@ pub mod reconciliation;
 pub mod sagas;
 mod steps;
 pub mod store;
+mod together;
 pub mod two_phase;
 
 pub use context::{Invalid, Invariant, InvariantKind, Migration};
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub use panics::install_panic_hook;
+pub use together::{Calls, together, together_pays};

@@ -336,6 +336,11 @@ pub trait Seams {
         books::get_refunds(order)
     }
 
+    /// Whether several calls made together take less time than one after the other.
+    fn together_pays(&self) -> bool {
+        seam_sdk::together_pays()
+    }
+
     /// A setting from the manifest, such as `reference.currencies`.
     fn setting(&self, key: &str) -> Option<String> {
         seam_sdk::config::get(key).ok().flatten()

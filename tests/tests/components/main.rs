@@ -23,6 +23,7 @@ mod scenarios;
 mod shadows;
 mod slow_clients;
 mod swapping;
+mod together;
 mod two_versions;
 mod waiting;
 mod wasi_http;

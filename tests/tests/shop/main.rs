@@ -20,5 +20,6 @@ mod relocated;
 mod scenarios;
 mod strangers;
 mod tampered;
+mod together;
 mod twice;
 mod verifying;

@@ -162,6 +162,11 @@ pub trait Dispatch: Send + Sync {
         false
     }
 
+    /// Whether a call of it, which its caller makes in `call`, would wait for another host, or may.
+    fn waits(&self, _call: &Call) -> bool {
+        false
+    }
+
     /// Performs one call. `call` is the caller's; the implementation applies every rule for entering the callee. On
     /// `Ok`, `exchange` holds the results.
     ///

@@ -22,6 +22,7 @@ pub mod saga_steps;
 pub mod sagas;
 pub mod store;
 pub mod ticket;
+pub mod together;
 pub mod traffic;
 pub mod transactions;
 pub mod two_phase;
@@ -67,6 +68,8 @@ pub struct Guest {
     pub outgoing: wasi_http::Outgoing,
     /// Set while the host records this call.
     pub notes: Option<Box<notes::Notes>>,
+    /// Set while it makes calls side by side.
+    pub together: Option<Box<together::Together>>,
     /// What it said in this call that a failure should tell.
     pub last_words: last_words::LastWords,
     /// Set when it draws random numbers.

@@ -14,8 +14,10 @@
 
 use std::iter;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Instant;
+
+use parking_lot::Mutex;
 
 use super::admission::FunctionId;
 use super::bulkhead::{Bulkheads, Callee, NotEntered};
@@ -55,14 +57,24 @@ pub struct Places {
     outer: Option<Arc<Places>>,
     /// The request has waited for a writer, and may have committed since. Kept in the outermost level.
     has_written: AtomicBool,
+    /// The waits for which the place is away: of this call and of what it calls.
+    away: Mutex<Waits>,
+    /// Calls and waits for which the request has left this context. All belong to one task, so that no two threads
+    /// count at the same time.
+    elsewhere: AtomicU32,
+}
+
+/// Waits of calls that run side by side: the place is given away for the first and taken back after the last.
+#[derive(Default)]
+struct Waits {
+    number: u32,
+    /// Of the first.
+    wait: Option<Wait>,
 }
 
 /// While it lives, the request is away from its places.
 pub struct Away<'p> {
     places: &'p Places,
-    wait: Wait,
-    /// How many levels are given away.
-    levels: usize,
 }
 
 /// While it lives, the request is in a callee of its innermost context.
@@ -73,7 +85,8 @@ pub struct InCallee<'p> {
 
 impl Places {
     pub fn new(place: Arc<dyn Place>, callee: Callee, outer: Option<Arc<Self>>) -> Self {
-        Self { place, callee, outer, has_written: AtomicBool::new(false) }
+        let (has_written, away, elsewhere) = Default::default();
+        Self { place, callee, outer, has_written, away, elsewhere }
     }
 
     fn levels(&self) -> impl Iterator<Item = &Self> {
@@ -112,17 +125,52 @@ impl Places {
     }
 
     fn give_away(&self, wait: Wait) -> Option<Away<'_>> {
-        let mut away = Away { places: self, wait, levels: 0 };
-        for level in self.levels() {
-            if !level.place.give_away(wait, level.callee.function) {
-                return None;
-            }
-            if away.levels > 0 {
-                level.place.bulkheads().leave(self.callee);
-            }
-            away.levels += 1;
+        let given = self.levels().take_while(|level| level.give_own_away(wait)).count();
+        if self.levels().nth(given).is_some() {
+            self.levels().take(given).for_each(Self::take_own_back);
+            return None;
         }
-        Some(away)
+        self.step_out();
+        Some(Away { places: self })
+    }
+
+    fn give_own_away(&self, wait: Wait) -> bool {
+        let mut away = self.away.lock();
+        if away.number == 0 {
+            if !self.place.give_away(wait, self.callee.function) {
+                return false;
+            }
+            away.wait = Some(wait);
+        }
+        away.number += 1;
+        true
+    }
+
+    fn take_own_back(&self) {
+        let mut away = self.away.lock();
+        away.number = away.number.saturating_sub(1);
+        if let (0, Some(wait)) = (away.number, away.wait) {
+            self.place.take_back(wait, self.callee.function);
+        }
+    }
+
+    /// The request is not in this context any more, for the contexts above: it has entered a callee, or waits away from
+    /// its places.
+    fn step_out(&self) {
+        let before = self.elsewhere.load(Ordering::Relaxed);
+        self.elsewhere.store(before + 1, Ordering::Relaxed);
+        if before == 0 {
+            self.above().for_each(|bulkheads| bulkheads.leave(self.callee));
+        }
+    }
+
+    /// Ends a `step_out`.
+    fn step_back(&self) {
+        let left = self.elsewhere.load(Ordering::Relaxed).saturating_sub(1);
+        self.elsewhere.store(left, Ordering::Relaxed);
+        if left == 0 {
+            self.above().for_each(|bulkheads| bulkheads.come_back(self.callee));
+        }
     }
 
     /// Before the call calls `callee`. Where `callee` has its share of the places of one of the contexts that the
@@ -167,7 +215,7 @@ impl Places {
 
     fn entered(&self, callee: Callee) -> InCallee<'_> {
         // The places of the contexts above count for the callee now.
-        self.above().for_each(|bulkheads| bulkheads.leave(self.callee));
+        self.step_out();
         InCallee { places: self, callee }
     }
 
@@ -206,28 +254,21 @@ impl Drop for Entering<'_> {
 
 impl Drop for Away<'_> {
     fn drop(&mut self) {
-        for (at, level) in self.places.levels().take(self.levels).enumerate() {
-            level.place.take_back(self.wait, level.callee.function);
-            if at > 0 {
-                level.place.bulkheads().come_back(self.places.callee);
-            }
-        }
+        self.places.levels().for_each(Places::take_own_back);
+        self.places.step_back();
     }
 }
 
 impl Drop for InCallee<'_> {
     fn drop(&mut self) {
-        let Self { places, callee } = self;
-        places.above().for_each(|bulkheads| bulkheads.come_back(places.callee));
-        places.levels().for_each(|level| level.place.bulkheads().leave(*callee));
+        self.places.step_back();
+        self.places.levels().for_each(|level| level.place.bulkheads().leave(self.callee));
     }
 }
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
-    use parking_lot::Mutex;
-
     use super::*;
 
     /// Places of which `away` are given away and at most `most` may be.
@@ -298,6 +339,40 @@ mod tests {
         assert_eq!((inside(&front), inside(&desk)), ([0, 1, 0], [0, 0, 0]));
         drop(at_desk);
         assert_eq!((inside(&front), inside(&desk)), ([0; 3], [0; 3]));
+    }
+
+    #[test]
+    fn a_request_that_waits_for_another_host_counts_for_its_callee_alone() {
+        let (front, desk) = (context(8), context(8));
+        let (inner, _outer) = at_desk(&front, &desk);
+        let in_bank = inner.enter(BANK, never).unwrap();
+        let away = inner.away_for_callee().unwrap();
+        assert_eq!((inside(&front), inside(&desk), *desk.away.lock()), ([0, 0, 1], [0, 0, 1], 1));
+        drop(away);
+        assert_eq!((inside(&front), inside(&desk), *desk.away.lock()), ([0, 0, 1], [0, 0, 1], 0));
+        drop(in_bank);
+        assert_eq!((inside(&front), inside(&desk)), ([0, 1, 0], [0; 3]));
+    }
+
+    #[test]
+    fn calls_side_by_side_are_in_all_their_callees_and_their_caller_gives_its_place_away_once() {
+        const SAFE: Callee = Callee::without_function(3);
+        let (front, desk) = (context(8), context(8));
+        let safe = |context: &Counted| context.bulkheads.loads().iter().filter(|load| load.callee == 3).count();
+        let (inner, _outer) = at_desk(&front, &desk);
+        let bank = inner.enter(BANK, never).unwrap();
+        let bank_away = inner.away_for_callee().unwrap();
+        let in_safe = inner.enter(SAFE, never).unwrap();
+        let safe_away = inner.away_for_callee().unwrap();
+        assert_eq!((inside(&front), inside(&desk)), ([0, 0, 1], [0, 0, 1]));
+        assert_eq!((safe(&front), safe(&desk), *front.away.lock(), *desk.away.lock()), (1, 1, 1, 1));
+        drop((bank_away, bank));
+        assert_eq!((inside(&front), inside(&desk)), ([0; 3], [0; 3]), "the other call is in its callee yet");
+        assert_eq!((safe(&front), *front.away.lock(), *desk.away.lock()), (1, 1, 1));
+        drop(safe_away);
+        assert_eq!((*front.away.lock(), *desk.away.lock()), (0, 0));
+        drop(in_safe);
+        assert_eq!((inside(&front), safe(&front)), ([0, 1, 0], 0));
     }
 
     #[test]

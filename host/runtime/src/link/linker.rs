@@ -7,7 +7,9 @@ use wasmtime::component::Linker;
 
 use super::publication;
 use super::seam_call::{Carry, link_function, link_function_async};
+use super::together;
 use super::wiring::Wiring;
+use crate::call::ContextIndex;
 use crate::component::{Component, WASI_PACKAGES};
 use crate::guest::admission::FunctionId;
 use crate::guest::bulkhead::Callee;
@@ -28,7 +30,11 @@ pub(super) fn linker(
     carry: Carry,
 ) -> wasmtime::Result<(Linker<Guest>, Vec<Arc<Function>>)> {
     let (mut linker, mut imported) = (Linker::new(engine), Vec::new());
-    add_host(&mut linker, asynchronous, |package| component.imports.iter().any(|i| i.name.package() == package))?;
+    let mut callees: Vec<ContextIndex> = wiring.values().map(|provider| provider.callee).collect();
+    callees.sort_unstable();
+    callees.dedup();
+    let imports = |package: &str| component.imports.iter().any(|i| i.name.package() == package);
+    add_host(&mut linker, asynchronous, callees.into(), imports)?;
     for import in &component.imports {
         let name = import.name.to_string();
         if let Some(publication) = publishes.iter().find(|publication| import.name.granted_by(&publication.interface)) {
@@ -58,10 +64,11 @@ pub(super) fn linker(
     Ok((linker, imported))
 }
 
-/// Adds the host's interfaces: of each package for which `imports` is true.
+/// Adds the host's interfaces: of each package for which `imports` is true. `callees`: the contexts that it may call.
 pub(super) fn add_host(
     linker: &mut Linker<Guest>,
     asynchronous: bool,
+    callees: Arc<[ContextIndex]>,
     imports: impl Fn(&str) -> bool,
 ) -> wasmtime::Result<()> {
     if imports("seam:host") {
@@ -69,6 +76,7 @@ pub(super) fn add_host(
         guest::sagas::add_to_linker(linker)?;
         guest::store::add_to_linker(linker)?;
         guest::two_phase::add_to_linker(linker)?;
+        together::add_to_linker(linker, asynchronous, callees)?;
     }
     if imports("wasi:logging") {
         guest::logging::add_to_linker(linker)?;

@@ -2,6 +2,7 @@
 //! carry calls over seams.
 
 mod cycle;
+mod encoded;
 mod host_exports;
 mod host_imports;
 mod linker;
@@ -10,10 +11,12 @@ mod publication;
 mod saga_rules;
 mod seam_call;
 mod subscription;
+mod together;
 mod variant_check;
 mod wire;
 mod wiring;
 
+pub(crate) use encoded::Encoded;
 pub use plan::plan;
 pub(crate) use saga_rules::problems as saga_problems;
 pub(crate) use seam_call::Carry;

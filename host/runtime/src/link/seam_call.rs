@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use seam_store::ids::Trace;
+use seam_store::ids::{ContextName, Trace};
 use wasmtime::component::types::Type;
 use wasmtime::component::{Func, LinkerInstance, Val};
 use wasmtime::{AsContextMut, Store, StoreContextMut};
@@ -14,6 +14,7 @@ use crate::guest::bulkhead::NotEntered;
 use crate::guest::dispatch::{DispatchTable, Exchange, Function, Invoking, Values};
 use crate::guest::notes::{Notes, OutgoingCall};
 use crate::guest::places::InCallee;
+use crate::guest::together::Answer;
 use crate::guest::{Guest, store};
 use crate::limits;
 
@@ -146,9 +147,14 @@ impl Exchange for Bytes<'_> {
 
 fn dispatch(
     mut cx: StoreContextMut<'_, Guest>,
-    function: &Function,
+    function: &Arc<Function>,
     exchange: &mut dyn Exchange,
 ) -> wasmtime::Result<Result<(), Failure>> {
+    if cx.data().together.is_some()
+        && let Some(outcome) = in_batch(&mut cx, function, exchange)?
+    {
+        return Ok(outcome);
+    }
     let guest = cx.data();
     let (call, callees) = match may_call(guest, function)? {
         Ok(may) => may,
@@ -158,35 +164,85 @@ fn dispatch(
     let outcome = match (callees.get(usize::from(function.callee.context)), enter(call, callees, function)) {
         (Some(callee), Ok(_in_callee)) => callee.call(call, callees, function, exchange),
         (None, _) => Err(not_loaded(function)),
-        (_, Err(not_entered)) => Err(refused(guest, call.trace, function, not_entered)),
+        (_, Err(not_entered)) => Err(refused(&guest.context, call.trace, function, not_entered)),
     };
     count(call, function, exchange, &outcome);
-    note(&mut cx, function, exchange, &outcome, started);
+    if let Some(started) = started {
+        note(&mut cx, function, exchange, &outcome, started.elapsed());
+    }
     Ok(outcome)
 }
 
 /// Like `dispatch`, without holding a thread while the callee waits for another host.
 async fn dispatch_async(
     mut cx: StoreContextMut<'_, Guest>,
-    function: &Function,
+    function: &Arc<Function>,
     exchange: &mut dyn Exchange,
 ) -> wasmtime::Result<Result<(), Failure>> {
+    if cx.data().together.is_some()
+        && let Some(outcome) = in_batch(&mut cx, function, exchange)?
+    {
+        return Ok(outcome);
+    }
     let guest = cx.data();
     let (call, callees) = match may_call(guest, function)? {
         Ok((call, callees)) => (call, callees.clone()),
         Err(failure) => return Ok(Err(failure)),
     };
-    let started = guest.notes.is_some().then(Instant::now);
+    let (context, started) = (guest.context.clone(), guest.notes.is_some().then(Instant::now));
+    let outcome = perform(&context, call, &callees, function, exchange).await;
+    if let Some(started) = started {
+        note(&mut cx, function, exchange, &outcome, started.elapsed());
+    }
+    Ok(outcome)
+}
+
+/// Makes a call of `context` that may be made, and may wait without holding a thread.
+pub(super) async fn perform(
+    context: &ContextName,
+    call: Call,
+    callees: &DispatchTable,
+    function: &Function,
+    exchange: &mut dyn Exchange,
+) -> Result<(), Failure> {
     let outcome = match callees.get(usize::from(function.callee.context)) {
-        Some(callee) => match enter_async(call, &callees, function).await {
-            Ok(_in_callee) => callee.call_async(call, &callees, function, exchange).await,
-            Err(not_entered) => Err(refused(cx.data(), call.trace, function, not_entered)),
+        Some(callee) => match enter_async(call, callees, function).await {
+            Ok(_in_callee) => callee.call_async(call, callees, function, exchange).await,
+            Err(not_entered) => Err(refused(context, call.trace, function, not_entered)),
         },
         None => Err(not_loaded(function)),
     };
     count(call, function, exchange, &outcome);
-    note(&mut cx, function, exchange, &outcome, started);
-    Ok(outcome)
+    outcome
+}
+
+/// The answer to a call of a guest that makes calls side by side: before they are made, that it is kept; afterwards its
+/// own. `None` when the call is to be made now.
+///
+/// # Errors
+/// As `may_call`.
+#[cold]
+fn in_batch(
+    cx: &mut StoreContextMut<'_, Guest>,
+    function: &Arc<Function>,
+    exchange: &mut dyn Exchange,
+) -> wasmtime::Result<Option<Result<(), Failure>>> {
+    if let Err(failure) = may_call(cx.data(), function)? {
+        return Ok(Some(Err(failure)));
+    }
+    let Some(together) = cx.data_mut().together.as_mut() else { return Ok(None) };
+    let absent = |reason: String| Failure::Absent { context: function.interface.to_string(), reason };
+    if !together.is_performed() {
+        together.keep(function, exchange);
+        return Ok(Some(Err(absent("the call is made later, with others".to_owned()))));
+    }
+    let Some(Answer { outcome, took }) = together.take(function, exchange) else { return Ok(None) };
+    let outcome = outcome.and_then(|results| {
+        let read = exchange.decode(function, &results);
+        read.map_err(|error| absent(format!("its answer is not one that this host can read: {error:#}")))
+    });
+    note(cx, function, exchange, &outcome, took);
+    Ok(Some(outcome))
 }
 
 /// The guest's call, if it may call another context now.
@@ -233,15 +289,15 @@ fn count_bytes(function: &Function, exchange: &dyn Exchange) {
 }
 
 /// Notes the call if this call of the guest is recorded.
-fn note(
+pub(super) fn note(
     cx: &mut StoreContextMut<'_, Guest>,
     function: &Function,
     exchange: &dyn Exchange,
     outcome: &Result<(), Failure>,
-    started: Option<Instant>,
+    took: Duration,
 ) {
-    if let (Some(started), Some(notes)) = (started, cx.data_mut().notes.as_mut()) {
-        record_call(notes, function, exchange, outcome, started.elapsed());
+    if let Some(notes) = cx.data_mut().notes.as_mut() {
+        record_call(notes, function, exchange, outcome, took);
     }
 }
 
@@ -265,9 +321,9 @@ async fn enter_async<'c>(
 
 /// The callee has its share of the caller's places, and the caller keeps the others for calls to other contexts.
 #[cold]
-fn refused(guest: &Guest, trace: Trace, function: &Function, why: NotEntered) -> Failure {
+fn refused(context: &ContextName, trace: Trace, function: &Function, why: NotEntered) -> Failure {
     tracing::debug!(
-        context = %guest.context, %trace, function = %format_args!("{}.{}", function.interface, function.name),
+        %context, %trace, function = %format_args!("{}.{}", function.interface, function.name),
         "the callee has its share of this context's calls: {why:?}"
     );
     let context = function.interface.to_string();

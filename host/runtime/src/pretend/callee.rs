@@ -18,7 +18,7 @@ use super::draws::{Fate, Lost};
 use crate::call::{Call, ContextIndex, Failure};
 use crate::guest::dispatch::{Answering, Dispatch, DispatchTable, Exchange, Function};
 use crate::limits;
-use crate::remote::Encoded;
+use crate::link::Encoded;
 use crate::remote::crossing::{self, Departure};
 use crate::run::metrics::Pretended;
 
@@ -231,6 +231,10 @@ impl Journey<'_> {
 impl Dispatch for PretendedCallee {
     fn store_fails(&self) -> bool {
         self.inner.store_fails()
+    }
+
+    fn waits(&self, call: &Call) -> bool {
+        self.pretence(call).is_some() || self.inner.waits(call)
     }
 
     fn call(

@@ -65,6 +65,10 @@ impl Dispatch for RemoteCallee {
         true
     }
 
+    fn waits(&self, _: &Call) -> bool {
+        true
+    }
+
     /// What breaks while its host cannot be reached is not held against any version.
     fn store_fails(&self) -> bool {
         self.carrier.is_down(&self.context)

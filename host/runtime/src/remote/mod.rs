@@ -7,7 +7,6 @@
 
 mod callee;
 pub(crate) mod crossing;
-mod encoded;
 mod outbox;
 mod outbox_elsewhere;
 pub mod two_phase;
@@ -24,7 +23,6 @@ use crate::guest::cut_off::CutOff;
 use crate::interface_name::InterfaceName;
 
 pub(crate) use callee::{Here, RemoteCallee};
-pub(crate) use encoded::Encoded;
 pub use outbox::{Ask, Asked, Asking, Outbox, Page, Question, Reply, Unread};
 pub use outbox_elsewhere::OutboxElsewhere;
 

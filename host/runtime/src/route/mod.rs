@@ -135,6 +135,10 @@ impl Dispatch for Route {
         std::iter::once(&self.main).chain(&self.others).any(|member| member.generation.store_fails())
     }
 
+    fn waits(&self, call: &Call) -> bool {
+        self.pick(&call.affinity).generation.waits(call)
+    }
+
     fn call(
         &self,
         call: Call,

@@ -116,6 +116,7 @@ impl Instance {
             session.enter(&callees, &guest.context);
         }
         guest.callees = Some(callees);
+        guest.together = None;
         guest.ticks = 0;
         guest.last_words.clear();
         self.store.set_epoch_deadline(1);
@@ -141,6 +142,7 @@ impl Instance {
         let guest = self.store.data_mut();
         guest.call = None;
         guest.callees = None;
+        guest.together = None;
         guest.store.as_mut().is_some_and(store::Session::finish)
     }
 }
@@ -164,6 +166,7 @@ fn new_guest(blueprint: &Blueprint) -> Guest {
         config: grants.config.clone(),
         outgoing: grants.outgoing.clone(),
         notes: None,
+        together: None,
         memory: memory::Limiter::new(grants.memory.clone(), grants.instance_memory_mb),
         attempts: grants.attempts.clone(),
         log_budget: grants.log_budget.clone(),

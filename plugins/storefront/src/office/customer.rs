@@ -56,15 +56,19 @@ pub fn find<S: Seams>(desk: &Desk<'_, S>, query: &Query) -> Result<Reply, Proble
 /// `GET /office/customers/ID`
 pub fn page<S: Seams>(desk: &Desk<'_, S>, id: &str) -> Result<Reply, Problem> {
     let seams = desk.seams();
+    let (names, statement, orders, held_up) = seam_sdk::together((
+        || seams.names(&[id]).ok(),
+        || seams.statement(id),
+        || seams.orders_of(id, 1).ok(),
+        || seams.held_up_orders(NAMED_MAX).unwrap_or_default(),
+    ));
     // Only `customer` knows which ids exist. While it is away, the page shows the statement of any id.
-    let names = seams.names(&[id]).ok();
     if matches!(names.as_deref(), Some([None])) {
         return Err(Problem::NotFound);
     }
     let name = names.as_ref().and_then(|names| names.first()?.as_deref()).unwrap_or(id);
-    let statement = seams.statement(id).map_err(|error| problem(&error, seams))?;
-    let orders = seams.orders_of(id, 1).ok().map(|page| page.orders);
-    let held_up = seams.held_up_orders(NAMED_MAX).unwrap_or_default();
+    let statement = statement.map_err(|error| problem(&error, seams))?;
+    let orders = orders.map(|page| page.orders);
     let currencies = Currencies::of(seams);
     let named = Names::one(id, name);
     let page = CustomerPage {

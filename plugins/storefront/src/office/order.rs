@@ -94,11 +94,14 @@ pub fn show<S: Seams>(
     status: u16,
 ) -> Result<Reply, Problem> {
     let seams = desk.seams();
-    let order = seams.desk_order(number).map_err(|error| problem(&error, seams))?;
+    let (order, authors, held_up) = seam_sdk::together((
+        || seams.desk_order(number),
+        // Without them, the history names no operator.
+        || seams.authors(number).unwrap_or_default(),
+        || seams.held_up_orders(NAMED_MAX).unwrap_or_default(),
+    ));
+    let order = order.map_err(|error| problem(&error, seams))?;
     let titles = Titles::of(order.lines.iter().map(|line| line.sku.as_str()), seams);
-    // Without them, the history names no operator.
-    let authors = seams.authors(number).unwrap_or_default();
-    let held_up = seams.held_up_orders(NAMED_MAX).unwrap_or_default();
     let operators: Vec<&str> =
         authors.iter().flat_map(|author| [author.by.as_str(), author.ended_by.as_str()]).collect();
     let account = Account::of(&order, &operators, seams);

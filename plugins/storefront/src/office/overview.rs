@@ -83,13 +83,19 @@ fn show<S: Seams>(desk: &Desk<'_, S>, notice: Option<Notice>, status: u16) -> Re
         first: page.orders.into_iter().take(NAMED).collect(),
     };
     let currencies = Currencies::of(seams);
-    let balance = seams.trial_balance().ok();
+    let (balance, picks, returns, held_up, tally) = seam_sdk::together((
+        || seams.trial_balance().ok(),
+        || seams.pick_list(PICKS_MAX).ok(),
+        || seams.orders_in_state(State::ReturnRequested, 1).ok(),
+        || seams.held_up_orders(NAMED_MAX).ok(),
+        || seams.tally(&[]).ok(),
+    ));
     let page = OverviewPage {
         shell: desk.shell(Section::Overview, notice),
-        picks: seams.pick_list(PICKS_MAX).ok().map(|picks| waiting(&picks)),
-        returns: seams.orders_in_state(State::ReturnRequested, 1).ok().map(stack),
-        held_up: seams.held_up_orders(NAMED_MAX).ok(),
-        tally: seams.tally(&[]).ok(),
+        picks: picks.map(|picks| waiting(&picks)),
+        returns: returns.map(stack),
+        held_up,
+        tally,
         books: balance.as_ref().map(|balance| (out(balance, &currencies), balance.entries)),
     };
     Ok(reply(&page, status))

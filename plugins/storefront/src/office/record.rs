@@ -215,12 +215,17 @@ fn show<S: Seams>(
     status: u16,
 ) -> Result<Reply, Problem> {
     let seams = desk.seams();
-    let album = album(desk, sku)?;
+    let (album, levels, movements, changed, tally) = seam_sdk::together((
+        || album(desk, sku),
+        || seams.levels(&[sku]).ok(),
+        || seams.stock_history(sku, HISTORY).ok(),
+        || seams.album_changes(sku, changes::SHOWN).ok(),
+        || seams.tally(&[sku]).ok(),
+    ));
+    let album = album?;
     let currencies = Currencies::of(seams);
     let (_, digits) = currencies.sign(&album.price.currency);
-    let level = seams.levels(&[sku]).ok().and_then(|levels| levels.first().map(|level| level.on_hand));
-    let movements = seams.stock_history(sku, HISTORY).ok();
-    let changed = seams.album_changes(sku, changes::SHOWN).ok();
+    let level = levels.and_then(|levels| levels.first().map(|level| level.on_hand));
     let movers = movements.iter().flatten().map(|one| one.by.as_str());
     let editors = changed.iter().flatten().map(|one| one.by.as_str());
     let names = Names::of(movers.chain(editors), seams);
@@ -229,7 +234,7 @@ fn show<S: Seams>(
         shell: desk.shell(Section::Records, notice),
         price_now: currencies.of_album(&album.price),
         level,
-        tally: seams.tally(&[sku]).ok(),
+        tally,
         history: movements.as_ref().map(|movements| movements.iter().map(|one| row(one, &names)).collect()),
         changes: changed.as_ref().map(|changed| changes::rows(changed, &names, &currencies)),
         key: typed.key.unwrap_or_else(|| desk.key()),

@@ -1,7 +1,8 @@
 //! The album page and the covers.
 //!
 //! The page calls three contexts once each: recommendation for suggested albums, the warehouse for the stock of all of
-//! them, then the catalog for the album and those suggested ones that can be sent. The benchmark measures this page.
+//! them, then the catalog for the album and those suggested ones that can be sent. Where these live on other hosts, it
+//! asks the last two together, the catalog for all suggested albums. The benchmark measures this page.
 //! Only if fewer than a row of them are left does the page ask again, for albums of the same genre.
 
 use askama::Template;
@@ -41,12 +42,8 @@ pub fn album(sku: &str, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, 
     if let Ok(suggestions) = &suggestions {
         skus.extend(suggestions.iter().map(|suggestion| suggestion.sku.as_str()).filter(|&other| other != sku));
     }
-    let levels = levels_of(&skus, seams);
-    let sold_out = |other: &str| levels.iter().flatten().any(|level| level.sku == other && level.on_hand == 0);
-    skus.retain(|&other| other == sku || !sold_out(other));
-    // One more than is shown: it may be discontinued.
-    skus.truncate(1 + BESIDE + 1);
-    let mut albums = match seams.albums(&skus) {
+    let (levels, albums) = levels_and_albums(sku, skus, seams);
+    let mut albums = match albums {
         Ok(albums) => albums,
         // The catalog refuses a SKU that no album can have.
         Err(CallError::Invalid) => return Err(Problem::NotFound),
@@ -67,6 +64,32 @@ pub fn album(sku: &str, visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, 
     let page = AlbumPage { shell: Shell::of(visit), card, beside, same_genre };
     let cache = if whole { CachePolicy::Revalidate } else { CachePolicy::NoStore };
     Ok(Reply::html(cache, render(&page, 8 * 1024)))
+}
+
+/// The stock of all these, of which `sku` is the first, and the albums of those that the page can show.
+fn levels_and_albums(
+    sku: &str,
+    mut skus: Vec<&str>,
+    seams: &impl Seams,
+) -> (Option<Vec<Level>>, Result<Vec<Album>, CallError>) {
+    if seams.together_pays() {
+        // A few albums too many cost less than to wait for the levels first.
+        let (levels, albums) = seam_sdk::together((|| levels_of(&skus, seams), || seams.albums(&skus)));
+        keep_sendable(sku, &mut skus, levels.as_deref());
+        let shown = |albums: Vec<Album>| albums.into_iter().filter(|album| skus.contains(&&*album.sku)).collect();
+        return (levels, albums.map(shown));
+    }
+    let levels = levels_of(&skus, seams);
+    keep_sendable(sku, &mut skus, levels.as_deref());
+    let albums = seams.albums(&skus);
+    (levels, albums)
+}
+
+fn keep_sendable(sku: &str, skus: &mut Vec<&str>, levels: Option<&[Level]>) {
+    let sold_out = |other: &str| levels.iter().copied().flatten().any(|level| level.sku == other && level.on_hand == 0);
+    skus.retain(|&other| other == sku || !sold_out(other));
+    // One more than is shown: it may be discontinued.
+    skus.truncate(1 + BESIDE + 1);
 }
 
 /// The newest albums of a genre that can be sent, as many as there are places left beside those `shown`, and their

@@ -104,15 +104,15 @@ pub fn cart(params: &Params<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Resul
         reply.headers.extend(settled);
         return Ok(reply);
     }
-    let answer = seams.quote(cart.lines());
-    let quote = answer.as_ref().ok();
     let skus: Vec<&str> = cart.lines().iter().map(|line| line.sku.as_str()).collect();
+    let (answer, levels) =
+        seam_sdk::together((|| seams.quote(cart.lines()), || seams.levels(&skus).unwrap_or_default()));
+    let quote = answer.as_ref().ok();
     let unnamed: Vec<&str> = match quote {
         Some(quote) => quote.gone.iter().map(String::as_str).filter(|sku| is_sku(sku)).collect(),
         None => skus.clone(),
     };
     let named = if unnamed.is_empty() { Vec::new() } else { seams.albums(&unnamed).unwrap_or_default() };
-    let levels = seams.levels(&skus).unwrap_or_default();
     let currencies = Currencies::of(seams);
     page.token = visit.form_token(seams);
     page.sums = quote.filter(|quote| !quote.lines.is_empty()).map(|quote| Sums::of(quote, &currencies));

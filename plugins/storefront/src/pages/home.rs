@@ -6,7 +6,7 @@
 use askama::Template;
 
 use super::listing::decade;
-use super::{Problem, Shell, levels, render};
+use super::{Problem, Shell, levels_of, render};
 use crate::assets;
 use crate::cover::Family;
 use crate::href;
@@ -51,16 +51,20 @@ impl HomePage<'_> {
 
 /// `/`
 pub fn home(visit: &Visit<'_>, seams: &impl Seams) -> Result<Reply, Problem> {
-    let suggestions = seams.suggest(&[], SHOWN).unwrap_or_default();
+    let (suggestions, facets) = seam_sdk::together((|| seams.suggest(&[], SHOWN), || seams.facets().ok()));
+    let suggestions = suggestions.unwrap_or_default();
     let skus: Vec<&str> = suggestions.iter().map(|suggestion| suggestion.sku.as_str()).collect();
-    let mut albums = if skus.is_empty() { Vec::new() } else { seams.albums(&skus)? };
+    let (mut albums, mut levels) = (Vec::new(), None);
+    if !skus.is_empty() {
+        let (found, counted) = seam_sdk::together((|| seams.albums(&skus), || levels_of(&skus, seams)));
+        (albums, levels) = (found?, counted);
+    }
     albums.retain(|album| !album.discontinued);
     let popular = !albums.is_empty();
     if !popular {
         albums = seams.browse(Filter::default(), 1, SHOWN)?.albums;
+        levels = super::levels(&albums, seams);
     }
-    let facets = seams.facets().ok();
-    let levels = levels(&albums, seams);
 
     let cache =
         if popular && facets.is_some() && levels.is_some() { CachePolicy::HalfMinute } else { CachePolicy::NoStore };

@@ -175,9 +175,17 @@ pub fn browse(params: &Params<'_>, visit: &Visit<'_>, seams: &impl Seams) -> Res
     let sorting = if params.view.sorting == Sorting::Newest { Sorting::Best } else { params.view.sorting };
     let view = ListView { sorting, ..params.view };
     let filter = Filter { genre: params.genre.as_deref(), artist: params.artist.as_deref(), decade: params.decade };
-    let list = found(Question::Filter(filter), view, number, seams)?;
-    refuse_past_the_end(&list.page, number)?;
-    let facets = seams.facets().ok();
+    let there = || {
+        let list = found(Question::Filter(filter), view, number, seams)?;
+        refuse_past_the_end(&list.page, number).map(|()| list)
+    };
+    let facets = || seams.facets().ok();
+    let (list, facets) = match seams.together_pays() {
+        true => seam_sdk::together((there, facets)),
+        // A page that does not exist needs no facets.
+        false => (Ok(there()?), facets()),
+    };
+    let list = list?;
     let decade_name = filter.decade.map(|decade| decade.to_string());
     let currencies = Currencies::of(seams);
     let page = BrowsePage {

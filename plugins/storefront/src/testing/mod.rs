@@ -18,7 +18,7 @@ use crate::seams::{
 /// The error that a context returns instead of its answer, if there is one.
 pub type FixedError<E> = RefCell<Option<E>>;
 
-/// Contexts answer from these fields. One whose error is set returns that error.
+/// Contexts answer from these fields. One whose error is set returns that error. `calls` has every call, in order.
 #[derive(Default)]
 pub struct Shop {
     pub albums: Vec<Album>,
@@ -27,7 +27,6 @@ pub struct Shop {
     pub facets: Vec<(&'static str, u32)>,
     /// The number of matches that the catalog reports; the number of albums by default.
     pub total: Option<u32>,
-    /// What the catalog says was meant.
     pub meant: Option<&'static str>,
     /// The words under which the catalog finds nothing.
     pub unknown_words: &'static str,
@@ -68,7 +67,7 @@ pub struct Shop {
     pub settings: Vec<(&'static str, &'static str)>,
     pub random: Cell<u8>,
     pub now: u64,
-    /// Every call, in order.
+    pub together_pays: bool,
     pub calls: RefCell<Vec<String>>,
 }
 
@@ -131,10 +130,6 @@ impl Shop {
             None => self.known_order(number),
         })
     }
-
-    fn page(&self, page: u32, size: u32) -> AlbumPage {
-        album_page(&self.albums, self.total, page, size)
-    }
 }
 
 impl Seams for Shop {
@@ -147,12 +142,13 @@ impl Seams for Shop {
     fn search(&self, words: &str, page: u32, size: u32) -> Result<AlbumPage, CallError> {
         self.read(&self.catalog, format!("search {words} {page}"), || match words == self.unknown_words {
             true => AlbumPage { albums: Vec::new(), total: 0, more: false },
-            false => self.page(page, size),
+            false => album_page(&self.albums, self.total, page, size),
         })
     }
 
     fn browse(&self, filter: Filter<'_>, page: u32, size: u32) -> Result<AlbumPage, CallError> {
-        self.read(&self.catalog, format!("browse {filter:?} {page}"), || self.page(page, size))
+        let found = || album_page(&self.albums, self.total, page, size);
+        self.read(&self.catalog, format!("browse {filter:?} {page}"), found)
     }
 
     fn list_skus(&self, words: &str, filter: Filter<'_>, sorting: Sorting) -> Result<Vec<String>, CallError> {
@@ -479,6 +475,10 @@ impl Seams for Shop {
 
     fn refunds(&self, order: &str) -> Result<Vec<books::GivenBack>, payments::Error> {
         self.call(&self.finance, format!("refunds {order}"), || Ok(self.refunds.clone()))
+    }
+
+    fn together_pays(&self) -> bool {
+        self.together_pays
     }
 
     fn setting(&self, key: &str) -> Option<String> {

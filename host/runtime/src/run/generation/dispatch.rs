@@ -71,6 +71,10 @@ impl Dispatch for Generation {
         self.database().is_some_and(|database| database.is_troubled())
     }
 
+    fn waits(&self, _: &Call) -> bool {
+        self.blueprint.asynchronous
+    }
+
     fn call(
         &self,
         mut call: Call,

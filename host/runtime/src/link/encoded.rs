@@ -1,4 +1,5 @@
-//! A call whose arguments and results are bytes that `codec` wrote, on the host of its callee.
+//! A call whose arguments and results are bytes that `codec` wrote: on the host of its callee, and for calls that are
+//! made side by side.
 
 use seam_store::ids::{ContextName, Trace};
 use wasmtime::component::types::Type;
@@ -23,6 +24,8 @@ enum Results {
     Copied(abi_copy::Reply),
     /// Of a signature that `abi_copy` does not support.
     Values(Vec<Val>),
+    /// As `codec` wrote them.
+    Bytes(Vec<u8>),
 }
 
 impl<'a> Encoded<'a> {
@@ -33,6 +36,11 @@ impl<'a> Encoded<'a> {
     /// The same for a call that came from another host.
     pub fn from_elsewhere(function: &'a Function, arguments: &'a [u8]) -> Self {
         Self { from_elsewhere: true, ..Self::new(function, arguments) }
+    }
+
+    /// Sets the results, as `codec` wrote them for this function.
+    pub fn set_results(&mut self, results: Vec<u8>) {
+        self.results = Some(Results::Bytes(results));
     }
 
     /// The bytes of the answer of `context`, after the call.
@@ -101,6 +109,7 @@ impl Exchange for Encoded<'_> {
         let results = match &self.results {
             Some(Results::Copied(reply)) => reply.bytes() * size_of::<Val>(),
             Some(Results::Values(values)) => values.iter().map(bytes_of).sum(),
+            Some(Results::Bytes(bytes)) => bytes.len() * size_of::<Val>(),
             None => 0,
         };
         self.arguments.len() * size_of::<Val>() + results
@@ -117,8 +126,12 @@ impl Exchange for Encoded<'_> {
     }
 
     fn decode(&mut self, function: &Function, bytes: &[u8]) -> wasmtime::Result<()> {
-        let types: Vec<Type> = function.signature.results().collect();
-        self.answer(codec::decode(bytes, &types)?)
+        self.results = Some(if abi_copy::supports(&function.signature) {
+            Results::Copied(abi_copy::Reply::decode(function.layout()?, bytes)?)
+        } else {
+            Results::Values(codec::decode(bytes, &function.signature.results().collect::<Vec<Type>>())?)
+        });
+        Ok(())
     }
 
     fn encode_results(&self, function: &Function, out: &mut Vec<u8>) -> wasmtime::Result<()> {
@@ -126,6 +139,10 @@ impl Exchange for Encoded<'_> {
         match &self.results {
             Some(Results::Copied(reply)) => Ok(reply.encode(function.layout()?, out)?),
             Some(Results::Values(values)) => Ok(codec::encode(values, &types, out)?),
+            Some(Results::Bytes(bytes)) => {
+                out.extend_from_slice(bytes);
+                Ok(())
+            }
             None => wasmtime::bail!("`{}` left no reply", function.name),
         }
     }
@@ -135,6 +152,7 @@ impl Exchange for Encoded<'_> {
         match &self.results {
             Some(Results::Copied(reply)) => Ok(reply.values(&types)?),
             Some(Results::Values(values)) => Ok(values.clone()),
+            Some(Results::Bytes(bytes)) => Ok(codec::decode(bytes, &types)?),
             None => wasmtime::bail!("`{}` left no reply", function.name),
         }
     }
