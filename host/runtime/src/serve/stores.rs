@@ -20,13 +20,13 @@ pub(crate) struct Stores {
     metrics: Metrics,
     open: Mutex<HashMap<ContextName, Weak<Database>>>,
     tending: Mutex<()>,
-    /// The name of this host; `None` in a system of one.
-    this: Option<String>,
+    /// The owners that a file may name; `None`: any.
+    owners: Option<Vec<String>>,
     transactions: Arc<Transactions>,
 }
 
 impl Stores {
-    pub fn new(folder: &Path, register: Register, metrics: Metrics, this: Option<String>) -> Self {
+    pub fn new(folder: &Path, register: Register, metrics: Metrics, owners: Option<Vec<String>>) -> Self {
         let transactions = Arc::new(Transactions::new(metrics.two_phase.clone()));
         Self {
             folder: folder.to_owned(),
@@ -34,7 +34,7 @@ impl Stores {
             metrics,
             open: Mutex::default(),
             tending: Mutex::default(),
-            this,
+            owners,
             transactions,
         }
     }
@@ -94,8 +94,8 @@ impl Stores {
     /// When the file was handed over to another host.
     fn owns(&self, context: &ContextName, database: &Database) -> Result<(), ContextProblem> {
         let owner = database.owner().ok().flatten();
-        match self.this.as_ref().zip(owner) {
-            Some((this, owner)) if owner.host != *this => {
+        match self.owners.as_ref().zip(owner) {
+            Some((owners, owner)) if !owners.contains(&owner.host) => {
                 let message = format!("its file belongs to host `{}`, to which it has moved", owner.host);
                 let remedy = format!("let it live there: `at = \"{}\"`; or bring it back: `seam absorb`", owner.host);
                 Err(ContextProblem::of(context, message, remedy))
