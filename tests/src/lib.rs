@@ -17,6 +17,7 @@ pub mod fuzz;
 pub mod host;
 pub mod hostile_input;
 pub mod joint;
+pub mod moving;
 pub mod news;
 pub mod page;
 pub mod person;
