@@ -97,6 +97,17 @@ torture *args:
     cargo test --workspace --lib killed -- --nocapture; \
     cargo test --workspace --test torture -- kills:: --nocapture --test-threads 1
 
+# Move a context 50 times under load, and as often with kills; `just torture-move 10`
+torture-move moves="50":
+    cargo build --workspace --all-targets
+    SEAM_MOVES={{ moves }} cargo test --workspace --test torture -- moves:: --nocapture --test-threads 1
+
+# Measure the pause of moves of a large file that is written to; `just bench-move 20 100` takes 20 moves and 100 MB
+bench-move moves="20" megabytes="1000":
+    cargo build --release --workspace --bins
+    SEAM_MOVES={{ moves }} SEAM_MOVE_MB={{ megabytes }} \
+        cargo test --release --workspace --test torture -- moves::a_context_moves_again --nocapture
+
 # Deliveries by chance, each seed another history; `just simulate 1 SEED` shows one of them, step by step
 simulate seeds="10000" seed="":
     SEAM_SIMULATE_SEEDS={{ seeds }} SEAM_SIMULATE_SEED={{ seed }} cargo test --workspace --lib simulation::whatever -- --nocapture

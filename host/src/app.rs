@@ -9,6 +9,7 @@ use std::time::Duration;
 use seam_runtime::component::Compiler;
 use seam_runtime::run::Metrics;
 use seam_runtime::serve::{self, LinkedSystem, Registry};
+use seam_store::ids::ContextName;
 use seam_store::{HostFile, HostFileError};
 
 use crate::audit::Audit;
@@ -124,8 +125,8 @@ impl App {
         for (message, remedy) in check::warnings(&manifest, &linked) {
             tracing::warn!(target: "up", hint = remedy, "{message}");
         }
-        let this = manifest.placement.this.as_ref().map(ToString::to_string);
-        let linked = linked.with_restore_points(folder::restore_points(data)).with_host(this);
+        let owners = manifest.placement.owners_in(data);
+        let linked = linked.with_restore_points(folder::restore_points(data)).with_owners(owners);
         let peers = connect(&manifest, &metrics)?;
         let linked = match &peers {
             Some(peers) => linked.with_carrier(peers.carrier()),
@@ -134,8 +135,12 @@ impl App {
         let registry = linked.start(&data.join("stores"), host, &families)?;
         let deployer = Deployer::new(registry.clone(), history, &manifest, &deployed)?;
         let client = peers.as_ref().map(|peers| peers.client().clone());
-        let relocator = client.and_then(|c| Relocator::new(&manifest, registry.clone(), deployer.clone(), c));
-        let by_time = manifest.schedules.iter().filter(|each| manifest.placement.lives_here(&each.context));
+        let moving = |client| Relocator::new(&manifest, registry.clone(), deployer.clone(), client, audit.clone());
+        let relocator = client.and_then(moving);
+        // A context with a file may move here.
+        let may_come = |name: &ContextName| homes::config_of(&manifest, name).is_some();
+        let is_its = |name: &ContextName| manifest.placement.lives_here(name) || may_come(name);
+        let by_time = manifest.schedules.iter().filter(|each| is_its(&each.context));
         let by_time: Vec<Schedule> = by_time.cloned().collect();
         let schedules = Arc::new(schedule::Board::new(&by_time, &metrics)?);
         let timers = TimerMetrics::new(&metrics)?;

@@ -74,7 +74,23 @@ impl Audit {
         work: impl FnOnce() -> Result<(T, String), E>,
     ) -> Result<T, E> {
         let id = self.0.change(|file| begin(file, act))?;
-        let done = work();
+        self.ended(id, act, work())
+    }
+
+    /// As `act`, for work that waits.
+    ///
+    /// # Errors
+    /// As `act`.
+    pub async fn act_async<T, E: Display + From<HostFileError>>(
+        &self,
+        act: &Act<'_>,
+        work: impl Future<Output = Result<(T, String), E>>,
+    ) -> Result<T, E> {
+        let id = self.0.change(|file| begin(file, act))?;
+        self.ended(id, act, work.await)
+    }
+
+    fn ended<T, E: Display>(&self, id: i64, act: &Act<'_>, done: Result<(T, String), E>) -> Result<T, E> {
         let outcome = match &done {
             Ok((_, what)) => format!("done: {what}"),
             Err(error) => format!("failed: {error}"),

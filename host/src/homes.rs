@@ -36,6 +36,9 @@ pub enum Pending {
     Arriving {
         from: String,
         token: u64,
+        /// Of this move alone.
+        #[serde(default)]
+        attempt: u64,
         /// SHA-256 of the component that is to serve it.
         component: String,
         /// See `ContextSpec`.
@@ -51,6 +54,10 @@ pub struct Homes {
     pub homes: BTreeMap<String, Home>,
     #[serde(default)]
     pub pending: BTreeMap<String, Pending>,
+    /// The contexts that an operator has taken here from a host that was lost, which is still to be told: that host,
+    /// and the token.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub taken: BTreeMap<String, Home>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -280,7 +287,7 @@ mod tests {
         let (_folder, manifest, finance) = shop(None);
         let data = manifest.host.data.clone();
         let (from, component) = ("books".to_owned(), "ab".to_owned());
-        let arriving = Pending::Arriving { from, token: 3, component, tolerated_schema: None };
+        let arriving = Pending::Arriving { from, token: 3, attempt: 1, component, tolerated_schema: None };
         Homes::change(&data, |homes| {
             homes.set(&finance, home("books", 2));
             homes.pending.insert("finance".to_owned(), arriving.clone());

@@ -3,7 +3,8 @@
 //!
 //! Invariants: one call of a schedule at a time. After an interval: the next call comes its whole interval after the
 //! last one ended; calls that were due while the host was down or busy are one (`interval`), or none where the context
-//! has no file to note them in. At times of day: each due time has its effect once (`due`).
+//! has no file to note them in. At times of day: each due time has its effect once (`due`). A context's calls are made
+//! on the host where it lives, also after it has moved.
 //! Not here: what the functions do.
 
 mod board;
@@ -88,7 +89,7 @@ impl Drop for Scheduler {
 
 /// Whether how far the schedule has come is noted in a file, also when that does not work now.
 fn has_file(registry: &Registry, schedule: &Schedule) -> bool {
-    let generations = registry.generations();
+    let generations = registry.all_generations();
     let context = generations.iter().find(|generation| *generation.context() == schedule.context);
     context.is_some_and(|generation| generation.spec().settings.store.is_some())
 }
@@ -120,6 +121,9 @@ impl Intervals {
         self.schedules.iter().for_each(|(at, _, every)| next(*at, *every));
         run(clock, stop, woken, &intervals, |number| {
             let Some((at, schedule, every)) = self.schedules.get(number) else { return };
+            if self.registry.lives_elsewhere(schedule.context.as_str()).is_some() {
+                return self.board.waits(*at, None);
+            }
             match call(&self.registry, schedule) {
                 Ok(()) => {
                     self.board.done(*at, Some(clock.wall_ms()));
@@ -208,6 +212,13 @@ impl Times {
             let mut wait = Duration::from_millis(limits::SCHEDULE_LOOK_MS);
             for ((schedule, name), again) in self.schedules.iter().zip(&names).zip(&mut again) {
                 if again.not_before.is_some_and(|not_before| not_before > clock.now()) {
+                    continue;
+                }
+                // How far it has come is in the file: its host goes on from there.
+                if self.registry.lives_elsewhere(schedule.1.context.as_str()).is_some() {
+                    *again = Again::default();
+                    self.board.waits(schedule.0, None);
+                    self.board.well(schedule.0);
                     continue;
                 }
                 wait = wait.min(self.steps(schedule, name, again, stop));

@@ -18,6 +18,7 @@ pub mod gathering;
 pub mod host;
 pub mod hostile_input;
 pub mod joint;
+pub mod moving;
 pub mod news;
 pub mod page;
 pub mod person;

@@ -194,7 +194,31 @@ impl Client {
             }
             RelocateEvent::Done(moved) => Some(Ok(*moved)),
             RelocateEvent::Failed(message) => Some(Err(message)),
+            RelocateEvent::Predicted(_) | RelocateEvent::Taken(_) => None,
         })
+    }
+
+    /// Has this host serve a copy whose source is lost.
+    pub fn take(self, request: &RelocateRequest) -> Result<relocate::Taken, Error> {
+        self.follow("/relocate", request, limits::MOVE_STEP_MS_MAX, |event| match event {
+            RelocateEvent::Taken(taken) => Some(Ok(*taken)),
+            RelocateEvent::Failed(message) => Some(Err(message)),
+            RelocateEvent::Progress(_) | RelocateEvent::Done(_) | RelocateEvent::Predicted(_) => None,
+        })
+    }
+
+    /// What a move would take and cost.
+    pub fn predict(self, request: &RelocateRequest) -> Result<relocate::Prediction, Error> {
+        self.follow("/relocate", request, 2 * limits::MOVE_PREDICT_MS_MAX, |event| match event {
+            RelocateEvent::Predicted(prediction) => Some(Ok(*prediction)),
+            RelocateEvent::Failed(message) => Some(Err(message)),
+            RelocateEvent::Progress(_) | RelocateEvent::Done(_) | RelocateEvent::Taken(_) => None,
+        })
+    }
+
+    /// The last move of each context, beside what was predicted.
+    pub fn moves(self) -> Result<Vec<relocate::MoveReview>, Error> {
+        self.ask("GET", "/moves", None::<&()>, limits::ADMIN_REQUEST_MS)
     }
 
     /// Deploys a version in place of the one that serves, and calls `passed` for each step.

@@ -210,7 +210,8 @@ pub enum DeployEvent {
     Done(Box<deploy::DeployReport>),
 }
 
-/// `POST /relocate`; the response is lines of `RelocateEvent`.
+/// `POST /relocate`; the response is lines of `RelocateEvent`. `GET /moves` returns the `relocate::MoveReview` of the
+/// last move of each context.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub enum RelocateRequest {
@@ -218,6 +219,12 @@ pub enum RelocateRequest {
     Extract { context: String, to: String },
     /// From the host where it lives to this one.
     Absorb { context: String },
+    /// The copy that arrived on this host under this token, although its source cannot be asked.
+    Take { context: String, token: u64, why: String },
+    /// What `Extract` would take and cost; changes nothing.
+    PredictExtract { context: String, to: String },
+    /// What `Absorb` would take and cost; changes nothing.
+    PredictAbsorb { context: String },
 }
 
 /// The last is `Done` or `Failed`.
@@ -226,6 +233,10 @@ pub enum RelocateRequest {
 pub enum RelocateEvent {
     Progress(crate::relocate::Progress),
     Done(Box<crate::relocate::Moved>),
+    /// Instead of `Done`.
+    Taken(Box<crate::relocate::Taken>),
+    /// Instead of `Done`.
+    Predicted(Box<crate::relocate::Prediction>),
     Failed(ErrorMessage),
 }
 

@@ -8,30 +8,49 @@ use tokio::sync::mpsc;
 use super::protocol::{ErrorMessage, RelocateEvent, RelocateRequest};
 use crate::relocate::{Progress, Refused, Relocator};
 
-/// Moves the context, and sends how far it is. It goes on when the client hangs up.
-pub async fn run(relocator: Option<Arc<Relocator>>, request: RelocateRequest, send: mpsc::Sender<RelocateEvent>) {
-    let moved = match relocator {
+/// Does what `who` asks for, and sends how far it is. It goes on when the client hangs up.
+pub async fn run(
+    relocator: Option<Arc<Relocator>>,
+    who: String,
+    request: RelocateRequest,
+    send: mpsc::Sender<RelocateEvent>,
+) {
+    let last = match relocator {
+        Some(relocator) => respond(&relocator, &who, &request, &send).await,
         None => Err(Refused {
             message: "this manifest names no hosts, so there is nowhere to move to".to_owned(),
             remedy: "docs/placement.md says how to name hosts".to_owned(),
         }),
-        Some(relocator) => {
-            // A display that is slow misses a step, and holds up nothing.
-            let mut show = |at: Progress| drop(send.try_send(RelocateEvent::Progress(at)));
-            let (RelocateRequest::Extract { context, .. } | RelocateRequest::Absorb { context }) = &request;
-            match (ContextName::new(context), &request) {
-                (None, _) => Err(Refused {
-                    message: format!("`{}` is no name of a context", context.escape_debug()),
-                    remedy: "`seam contexts` shows the names".to_owned(),
-                }),
-                (Some(name), RelocateRequest::Extract { to, .. }) => relocator.extract(&name, to, &mut show).await,
-                (Some(name), RelocateRequest::Absorb { .. }) => relocator.absorb(&name).await,
-            }
-        }
     };
-    let last = match moved {
-        Ok(moved) => RelocateEvent::Done(Box::new(moved)),
-        Err(Refused { message, remedy }) => RelocateEvent::Failed(ErrorMessage { message, excerpt: None, remedy }),
-    };
+    let last = last.unwrap_or_else(|Refused { message, remedy }| {
+        RelocateEvent::Failed(ErrorMessage { message, excerpt: None, remedy })
+    });
     send.send(last).await.ok();
+}
+
+async fn respond(
+    relocator: &Relocator,
+    who: &str,
+    request: &RelocateRequest,
+    send: &mpsc::Sender<RelocateEvent>,
+) -> Result<RelocateEvent, Refused> {
+    use RelocateRequest::{Absorb, Extract, PredictAbsorb, PredictExtract, Take};
+    // A display that is slow misses a step, and holds up nothing.
+    let mut show = |at: Progress| drop(send.try_send(RelocateEvent::Progress(at)));
+    let (Extract { context, .. }
+    | Absorb { context }
+    | Take { context, .. }
+    | PredictExtract { context, .. }
+    | PredictAbsorb { context }) = request;
+    let name = ContextName::new(context).ok_or_else(|| Refused {
+        message: format!("`{}` is no name of a context", context.escape_debug()),
+        remedy: "`seam contexts` shows the names".to_owned(),
+    })?;
+    Ok(match request {
+        Extract { to, .. } => RelocateEvent::Done(Box::new(relocator.extract(who, &name, to, &mut show).await?)),
+        Absorb { .. } => RelocateEvent::Done(Box::new(relocator.absorb(who, &name).await?)),
+        Take { token, why, .. } => RelocateEvent::Taken(Box::new(relocator.take(who, &name, *token, why).await?)),
+        PredictExtract { to, .. } => RelocateEvent::Predicted(Box::new(relocator.predict(&name, to).await)),
+        PredictAbsorb { .. } => RelocateEvent::Predicted(Box::new(relocator.predict_absorb(&name).await?)),
+    })
 }

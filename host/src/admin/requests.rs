@@ -160,8 +160,12 @@ async fn dispatch(request: Request<Incoming>, state: State, user: Option<u32>) -
         (&Method::POST, "/relocate") => {
             let request: RelocateRequest = body(request).await?;
             let (send, sent) = mpsc::channel(4);
-            tokio::spawn(relocate::run(state.relocator, request, send));
+            let who = user.map_or_else(|| "unknown".to_owned(), audit::user);
+            tokio::spawn(relocate::run(state.relocator, who, request, send));
             stream_of(sent)
+        }
+        (&Method::GET, "/moves") => {
+            blocking(move || Ok(state.relocator.map(|moves| moves.moves()).unwrap_or_default())).await
         }
         (&Method::POST, "/rollback") => {
             let request: deploy::RollbackRequest = body(request).await?;
@@ -208,7 +212,9 @@ async fn schedules(state: State) -> Response<Body> {
     // Reads files.
     let work = move || {
         let timers = timers::statuses(&state.registry);
-        json(StatusCode::OK, &ByTime { schedules: state.schedules.statuses(), timers })
+        let mut schedules = state.schedules.statuses();
+        schedules.retain(|status| state.registry.lives_elsewhere(&status.context).is_none());
+        json(StatusCode::OK, &ByTime { schedules, timers })
     };
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| internal(&error))
 }

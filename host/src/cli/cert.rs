@@ -1,17 +1,21 @@
 //! `seam cert`: the authority of a system and the certificates of its hosts, as files.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use clap::{Args, Subcommand};
+use seam_store::HostFile;
 use seam_store::ids::ContextName;
 
 use super::error::CommandError;
 use super::global::{Format, Global};
 use super::out;
-use crate::limits;
+use crate::audit::{self, Act, Audit};
+use crate::refused::Refused;
 use crate::remote::Described;
 use crate::remote::authority::{self, Host};
+use crate::{folder, limits};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -97,6 +101,51 @@ impl From<authority::Error> for CommandError {
 }
 
 pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
+    let data = global.load().ok().map(|manifest| manifest.host.data);
+    let command = options.verb.command();
+    // Where no host keeps its data, as where the authority's key lies apart, there is no log either.
+    let Some((data, command)) = data.filter(|data| folder::is_data(data)).zip(command) else {
+        return make(global, options);
+    };
+    let log = HostFile::open(&data).and_then(|file| Audit::new(Arc::new(file)));
+    let log = log.map_err(|error| CommandError::caused_by(&error, error.remedy()))?;
+    let who = audit::user(rustix::process::getuid().as_raw());
+    let mut made = None;
+    let noted = log.act(&Act { who: &who, command: &command, why: "" }, || {
+        let done = make(global, options);
+        let outcome = match &done {
+            Ok(()) => Ok(((), "written".to_owned())),
+            Err(CommandError::Message(error)) => Err(Refused::new(error.message.clone(), "")),
+            Err(_) => Err(Refused::new("the command has said why", "")),
+        };
+        made = Some(done);
+        outcome
+    });
+    made.unwrap_or_else(|| noted.map_err(|refused| CommandError::message(refused.message, refused.remedy)))
+}
+
+impl Verb {
+    /// As it would be typed, if it changes something.
+    fn command(&self) -> Option<String> {
+        Some(match self {
+            Self::Authority { forget: true, .. } => "seam cert authority --forget".to_owned(),
+            Self::Authority { replace, .. } => {
+                format!("seam cert authority{}", if *replace { " --replace" } else { "" })
+            }
+            Self::Host { name, contexts, replace, .. } => {
+                let contexts = match contexts.is_empty() {
+                    true => String::new(),
+                    false => format!(" --contexts {}", audit::quoted(&contexts.join(","))),
+                };
+                format!("seam cert host {}{contexts}{}", audit::quoted(name), if *replace { " --replace" } else { "" })
+            }
+            Self::Show { .. } => return None,
+            Self::Revoke { file, .. } => format!("seam cert revoke {}", audit::quoted(&file.to_string_lossy())),
+        })
+    }
+}
+
+fn make(global: &Global, options: Options) -> Result<(), CommandError> {
     match options.verb {
         Verb::Authority { of, days, replace, forget } => {
             let folder = of.folder(global)?;

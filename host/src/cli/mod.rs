@@ -29,6 +29,7 @@ mod pretend;
 mod reconcile;
 mod record;
 mod relocate;
+mod relocate_shown;
 mod restore;
 mod route;
 mod sagas;
@@ -158,9 +159,11 @@ Exit 0: the new version serves; 1: it does not, with the reason.")]
     /// Move a context of a running host to another one, with its code and its file, while it is called
     #[command(after_help = "\
 The file is copied while it is written to; calls wait for the last part of it, some milliseconds, and go to the other \
-host then. docs/placement.md says what moves and what does not.
+host then. docs/placement.md says what moves and what does not. `--dry-run` says what it would take and cost: calls \
+and bytes, the time that pages wait longer, the copy, the pause, and every reason why it would not move.
 
 Examples:
+  seam extract finance --to records --dry-run
   seam extract finance --to records
   seam extract finance --to records --as shop --format json
 
@@ -169,10 +172,16 @@ Exit 0: it lives there; 1: it does not, with the reason, and everything is as it
     /// Bring a context home that lives on another host, while it is called
     #[command(after_help = "\
 Examples:
+  seam absorb finance --dry-run --as shop
   seam absorb finance --as shop
 
 Exit 0: it lives here; 1: it does not, with the reason, and everything is as it was.")]
     Absorb(relocate::AbsorbOptions),
+    /// Show the last move of each context, and what came of it beside what was predicted
+    Moves {
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
     /// Replace the serving version of a context by the one before
     #[command(after_help = "\
 The rows stay if the older version has worked with the newer schema before. Otherwise the store \
@@ -399,6 +408,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Deploy(options) => deploy::run(global, options),
         Command::Extract(options) => relocate::extract(global, options),
         Command::Absorb(options) => relocate::absorb(global, options),
+        Command::Moves { format } => relocate::moves(&global.load_host()?, format),
         Command::Rollback(options) => deploy::roll_back(global, options),
         Command::History { context, format } => {
             deploy::history(&global.load_host_of(context.as_deref())?, context.as_deref(), format)

@@ -228,20 +228,33 @@ impl Deployer {
     /// # Errors
     /// When it cannot be loaded.
     pub fn installed(&self, context: &ContextName) -> Result<(Component, Option<u32>), Error> {
+        let serving = self.0.system.history.serving()?;
+        let serving = serving.into_iter().find(|serving| serving.context == context.as_str());
+        match serving {
+            Some(serving) => Ok((self.component_of(context, &serving.hash)?, serving.tolerated_schema)),
+            None => match self.known(context) {
+                Some(component) => Ok((component, None)),
+                None => Err(Error::Contexts(serve::Error::Problems(Vec::new()))),
+            },
+        }
+    }
+
+    /// The component with this hash, which is to serve `context`.
+    ///
+    /// # Errors
+    /// When the host does not have it.
+    pub fn component_of(&self, context: &ContextName, hash: &str) -> Result<Component, Error> {
         let system = &self.0.system;
-        let serving = system.history.serving()?.into_iter().find(|serving| serving.context == context.as_str());
-        let serves = system.registry.all_generations();
-        let now = serves.iter().find(|one| one.context() == context).map(|one| one.component().clone());
-        let tolerated_schema = serving.as_ref().and_then(|serving| serving.tolerated_schema);
-        let component = match (serving, now) {
-            (Some(serving), Some(now)) if serving.hash == now.hash => now,
-            (None, Some(now)) => now,
-            (Some(serving), _) => {
-                system.registry.load(&system.artifacts.component(&serving.hash)).map_err(Error::Contexts)?
-            }
-            (None, None) => return Err(Error::Contexts(serve::Error::Problems(Vec::new()))),
-        };
-        Ok((component, tolerated_schema))
+        match self.known(context).filter(|known| known.hash == hash) {
+            Some(known) => Ok(known),
+            None => system.registry.load(&system.artifacts.component(hash)).map_err(Error::Contexts),
+        }
+    }
+
+    /// The component by which the set that serves knows the context.
+    fn known(&self, context: &ContextName) -> Option<Component> {
+        let serves = self.0.system.registry.all_generations();
+        serves.iter().find(|one| one.context() == context).map(|one| one.component().clone())
     }
 
     /// What the operator should know about the versions that serve now, by context.

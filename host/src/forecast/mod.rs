@@ -140,6 +140,24 @@ impl Snapshot {
     }
 }
 
+impl Snapshot {
+    /// Only the calls between `context` and the contexts that are `there`, and those below them.
+    #[must_use]
+    pub fn between(mut self, context: &str, there: &dyn Fn(&str) -> bool) -> Self {
+        let stays = |caller: &str, callee: &str| match (caller == context, callee == context) {
+            (true, false) => there(callee),
+            (false, true) => there(caller),
+            _ => true,
+        };
+        self.edges.retain(|edge| stays(&edge.caller, &edge.callee));
+        for path in &mut self.paths {
+            let caller = &path.context;
+            path.made.retain(|made| stays(caller, &made.callee));
+        }
+        self
+    }
+}
+
 /// Caller, callee and interface.
 type Seam = (String, String, String);
 

@@ -94,6 +94,16 @@ fn a_page_waits_for_all_calls_that_cross_below_it_and_only_for_these() {
 }
 
 #[test]
+fn only_calls_to_and_from_the_host_that_is_meant_are_forecast() {
+    let here = |name: &str| name != "bank";
+    let moved = forecast(&snapshot().between("orders", &here), "orders", WAY);
+    assert_eq!(moved.edges.iter().map(|edge| &*edge.callee).collect::<Vec<_>>(), ["orders"]);
+    near(moved.pages[0].crossings, 3.0);
+    let there = forecast(&snapshot().between("orders", &|name| !here(name)), "orders", WAY);
+    assert_eq!(there.edges.iter().map(|edge| &*edge.callee).collect::<Vec<_>>(), ["bank"]);
+}
+
+#[test]
 fn an_interface_is_too_chatty_by_its_calls_in_a_page_or_by_its_bytes() {
     let mut snapshot = snapshot();
     let [bank] = &forecast(&snapshot, "bank", WAY).chatty[..] else { panic!("one") };

@@ -24,3 +24,23 @@ pub const MOVE_HOLD_MS_MAX: u64 = 5_000;
 pub const MOVE_CLEAR_LOOK_MS: u64 = 50;
 /// Between two questions of a host whether a context lives there now.
 pub const MOVE_ASK_MS: u64 = 1_000;
+/// One step while calls wait for the move: a host that is slower is given up, and the calls go on here.
+pub const MOVE_PAUSE_STEP_MS_MAX: u64 = 2_000;
+/// How long calls wait, after the file was handed over, for the new host to serve. Then they go there in any case.
+pub const MOVE_ACTIVATE_MS_MAX: u64 = 3_000;
+/// Of a copy, what may be in memory alone: what is left to be synced when calls wait must be little.
+pub const MOVE_UNSYNCED_BYTES_MAX: usize = 64 << 20;
+/// What must be free on the target's disk beside the file and an eighth of it: logs, and what is written meanwhile.
+pub const MOVE_ROOM_BYTES: u64 = 16 << 20;
+/// How often each part of a pause is rehearsed for a prediction; an odd number, so that one of them is the median.
+pub const MOVE_REHEARSALS: usize = 9;
+/// How long the files of a rehearsal are opened again and again: one with a key that is stretched takes seconds.
+pub const MOVE_REHEARSAL_MS_MAX: u64 = 2_000;
+/// The requests by which a prediction measures the way: enough for a 99th percentile.
+pub const MOVE_ROUND_TRIPS: usize = 201;
+/// The messages by which it measures how fast pages travel.
+pub const MOVE_PROBE_MESSAGES: usize = 5;
+/// How long it reads tables, to measure how fast they are compared.
+pub const MOVE_SAMPLE_MS: u64 = 100;
+/// A whole prediction, on a slow disk far away.
+pub const MOVE_PREDICT_MS_MAX: u64 = 15_000;

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use seam_store::ids::ContextName;
@@ -97,6 +97,19 @@ impl Placement {
     /// it imports, publishes, subscribes to and begins transactions with.
     pub fn digest(&self) -> [u8; 32] {
         self.digest
+    }
+
+    /// The names of the hosts whose files are in this folder: an owner of another name keeps its files elsewhere.
+    /// `None` in a manifest without hosts, where no file has moved.
+    pub fn owners_in(&self, data: &Path) -> Option<Vec<String>> {
+        match &self.this {
+            Some(this) => Some(vec![this.to_string()]),
+            None if self.hosts.is_empty() => None,
+            None => {
+                let here = self.hosts.iter().filter(|host| host.data == data);
+                Some(here.map(|host| host.name.to_string()).collect())
+            }
+        }
     }
 
     /// The names of all hosts, for messages.

@@ -11,6 +11,24 @@ use crate::verify;
 /// # Errors
 /// The first reason why `context` cannot move from this host to `to`.
 pub fn check(manifest: &Manifest, registry: &Registry, context: &ContextName, to: &str) -> Result<(), Refused> {
+    problems(manifest, registry, context, to).into_iter().next().map_or(Ok(()), Err)
+}
+
+/// Every reason why `context` cannot move from this host to `to`.
+pub fn problems(manifest: &Manifest, registry: &Registry, context: &ContextName, to: &str) -> Vec<Refused> {
+    // Without these, the others mean nothing.
+    if let Err(refused) = is_here(manifest, registry, context, to) {
+        return vec![refused];
+    }
+    let mut problems = stays_behind(manifest, context);
+    problems.extend(unsettled(registry, context));
+    problems.extend(crosses(manifest, registry, context));
+    problems
+}
+
+/// # Errors
+/// When there is no such context, host or file, or the context does not live here.
+fn is_here(manifest: &Manifest, registry: &Registry, context: &ContextName, to: &str) -> Result<(), Refused> {
     let placement = &manifest.placement;
     let this = placement.this.as_ref().map(ToString::to_string).unwrap_or_default();
     if placement.host(to).is_none() {
@@ -32,35 +50,47 @@ pub fn check(manifest: &Manifest, registry: &Registry, context: &ContextName, to
         let remedy = format!("set `at = \"{to}\"` in [context.{context}], and restart the hosts");
         return Err(Refused::new(format!("`{context}` has no file to move"), remedy));
     }
+    Ok(())
+}
+
+fn is_of(name: &ContextName, context: &ContextName) -> bool {
+    name.variant().map_or(name.as_str(), |(main, _)| main) == context.as_str()
+}
+
+/// Versions that do not serve for good.
+fn unsettled(registry: &Registry, context: &ContextName) -> Option<Refused> {
     if registry.live(context.as_str()).is_ok_and(|live| live.generation().out_of_service().is_some()) {
-        return Err(Refused::new(format!("`{context}` is out of service"), "`seam contexts` shows why; mend it first"));
+        return Some(Refused::new(
+            format!("`{context}` is out of service"),
+            "`seam contexts` shows why; mend it first",
+        ));
     }
-    stays_behind(manifest, context)?;
-    crosses(manifest, registry, context)
+    let (name, number) = registry.on_probation().filter(|(name, _)| is_of(name, context))?;
+    Some(Refused::new(
+        format!("version {number} of `{name}` is on probation, and the version before would not go with it"),
+        format!("try again when its watch has ended, or end it with `seam rollback {context}`"),
+    ))
 }
 
 /// What a context has on its host besides its file and its component.
-fn stays_behind(manifest: &Manifest, context: &ContextName) -> Result<(), Refused> {
-    let is_its = |name: &ContextName| name.variant().map_or(name.as_str(), |(main, _)| main) == context.as_str();
+fn stays_behind(manifest: &Manifest, context: &ContextName) -> Vec<Refused> {
+    let is_its = |name: &ContextName| is_of(name, context);
     let variant = manifest.contexts.iter().any(|entry| entry.settings.name != *context && is_its(&entry.settings.name));
     let has = [
         (manifest.mounts.iter().any(|mount| is_its(&mount.context)), "serves clients, whose addresses would change"),
         (manifest.feeds.iter().any(|feed| is_its(&feed.context)), "has a feed, whose address would change"),
-        (manifest.schedules.iter().any(|one| is_its(&one.context)), "has schedules"),
         (variant, "has variants"),
     ];
-    match has.into_iter().find(|(has, _)| *has) {
-        None => Ok(()),
-        Some((_, what)) => {
-            let remedy =
-                "move it while the hosts are stopped: set `at`, take a backup, and restore it on the other host";
-            Err(Refused::new(format!("`{context}` {what}; such a context does not move while it runs"), remedy))
-        }
-    }
+    let refused = |(_, what): (bool, &str)| {
+        let remedy = "move it while the hosts are stopped: set `at`, take a backup, and restore it on the other host";
+        Refused::new(format!("`{context}` {what}; such a context does not move while it runs"), remedy)
+    };
+    has.into_iter().filter(|(has, _)| *has).map(refused).collect()
 }
 
 /// What does not cross hosts.
-fn crosses(manifest: &Manifest, registry: &Registry, context: &ContextName) -> Result<(), Refused> {
+fn crosses(manifest: &Manifest, registry: &Registry, context: &ContextName) -> Vec<Refused> {
+    let mut problems = Vec::new();
     for one in &manifest.reconciles {
         let sides = verify::declaring(registry, &one.total).unwrap_or_default();
         if sides.iter().any(|side| side == context.as_str()) && sides.len() > 1 {
@@ -69,11 +99,9 @@ fn crosses(manifest: &Manifest, registry: &Registry, context: &ContextName) -> R
                 one.total,
                 sides.join("` and `")
             );
-            return Err(Refused::new(
-                message,
-                "remove its `[[reconcile]]`, and compare by `seam verify` on both hosts",
-            ));
+            let remedy = "remove its `[[reconcile]]`, and compare by `seam verify` on both hosts";
+            problems.push(Refused::new(message, remedy));
         }
     }
-    Ok(())
+    problems
 }

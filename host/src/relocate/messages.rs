@@ -1,6 +1,10 @@
 //! What source and target of a move send each other. Pages are bytes, everything else is JSON.
 
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use crate::forecast::{Forecast, Way};
 
 /// The steps, in their order. Each may be taken again.
 pub mod step {
@@ -12,16 +16,26 @@ pub mod step {
     pub const PAGES: &str = "pages";
     /// Nothing -> `Vec<Sum>`.
     pub const COMPARE: &str = "compare";
-    /// `Token`: the copy is whole, on the disk, and waits for its owner.
+    /// `Token`: what was sent is on the disk, and from now on the target asks what became of the move.
+    pub const EXPECT: &str = "expect";
+    /// `Pages`, the last ones, or none -> as `PAGES`. With them the copy is whole, and on the disk.
     pub const ARRIVE: &str = "arrive";
     /// `Token`: the file was handed over. The target serves the context when this returns.
     pub const ACTIVATE: &str = "activate";
     /// `Token`: the file was not and will not be handed over.
     pub const UNDO: &str = "undo";
+    /// `Probe` -> `Probed`. Changes nothing.
+    pub const PROBE: &str = "probe";
+    /// The bytes of a page, 4 bytes, and `Pages` -> `ProbedPages`. Changes nothing.
+    pub const PROBE_PAGES: &str = "probe-pages";
     /// `Token` -> `Fate`. From the target to the source.
     pub const ASK: &str = "ask";
     /// Nothing -> `report::Moved`. From the target to the source: move it to the one that asks.
     pub const FETCH: &str = "fetch";
+    /// `Token`: an operator has taken the context to the target, because the source was thought to be lost.
+    pub const TAKEN: &str = "taken";
+    /// Nothing -> `Prediction`. From the target to the source: of a move to the one that asks.
+    pub const PREDICT: &str = "predict";
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,7 +43,13 @@ pub mod step {
 pub struct Begin {
     /// Of the owner that the target is to be.
     pub token: u64,
+    /// See `Token`.
+    #[serde(default)]
+    pub attempt: u64,
     pub page_bytes: u32,
+    /// Of the file and its log now: the target must have room for as many.
+    #[serde(default)]
+    pub file_bytes: u64,
     /// SHA-256 of the component that serves.
     pub component: String,
     pub component_bytes: u64,
@@ -58,10 +78,51 @@ pub struct Ready {
     pub wants_component: bool,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+/// Which move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Token {
+    /// Of the owner that the target is to be. A move that was undone leaves it to the next one.
     pub token: u64,
+    /// Of this move alone, by chance: a message of an earlier one may still be under way.
+    #[serde(default)]
+    pub attempt: u64,
+}
+
+/// What a prediction asks the target.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    pub file_bytes: u64,
+    pub way: Way,
+}
+
+/// What the target measures for a prediction, in microseconds, each as often as `limits::MOVE_REHEARSALS`, sorted.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probed {
+    /// The calls of its contexts that would not cross hosts any more.
+    pub saved: Option<Forecast>,
+    /// Why it would not take the context.
+    pub refused: Vec<String>,
+    /// A page, written until it is on the disk.
+    pub sync_us: Vec<u64>,
+    /// A file that changes its owner and is opened.
+    pub own_us: Vec<u64>,
+    /// The first instances of the contexts of the target that change with the one that comes.
+    pub link_us: Vec<u64>,
+}
+
+/// What the target made of pages that were sent to measure how long that takes, in microseconds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProbedPages {
+    /// SHA-256 of the pages as they were read back.
+    pub sum: [u8; 32],
+    /// Writing them and reading them back.
+    pub took_us: u64,
+    /// Until they were on the disk.
+    pub sync_us: u64,
 }
 
 /// One table of the copy.
@@ -87,13 +148,23 @@ pub enum Fate {
 /// A page, with its number before it.
 pub type Numbered<'m> = (u32, &'m [u8]);
 
-/// Pages of the file: its size in pages after them, or 0 if they say nothing of it; then each page, with its number
-/// before it. Numbers are big-endian, 4 bytes; the first page is 1.
+/// Pages of the file: the attempt (8 bytes); the file's size in pages after them, or 0 if they say nothing of it; then
+/// each page, with its number before it. Numbers are big-endian, 4 bytes; the first page is 1.
 pub struct Pages(Vec<u8>);
 
+/// The pages of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ReadPages<'m> {
+    pub attempt: u64,
+    pub file_pages: u32,
+    pub pages: Vec<Numbered<'m>>,
+}
+
 impl Pages {
-    pub fn new(file_pages: u32) -> Self {
-        Self(file_pages.to_be_bytes().to_vec())
+    pub fn new(attempt: u64, file_pages: u32) -> Self {
+        let mut bytes = attempt.to_be_bytes().to_vec();
+        bytes.extend_from_slice(&file_pages.to_be_bytes());
+        Self(bytes)
     }
 
     pub fn push(&mut self, number: u32, page: &[u8]) {
@@ -105,17 +176,21 @@ impl Pages {
         self.0
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.len() <= 12
+    }
+
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The size of the file, and each page with its number.
-    ///
     /// # Errors
     /// When the message has another length than its pages.
-    pub fn read(page_bytes: usize, message: &[u8]) -> Result<(u32, Vec<Numbered<'_>>), String> {
+    pub fn read(page_bytes: usize, message: &[u8]) -> Result<ReadPages<'_>, String> {
         let unfit = || "the pages do not have the size that was said at the beginning".to_owned();
-        let (file_pages, rest) = message.split_first_chunk::<4>().ok_or_else(unfit)?;
+        let (attempt, rest) = message.split_first_chunk::<8>().ok_or_else(unfit)?;
+        let (file_pages, rest) = rest.split_first_chunk::<4>().ok_or_else(unfit)?;
         let mut pages = Vec::new();
         let each = rest.chunks_exact(4 + page_bytes);
         if !each.remainder().is_empty() {
@@ -128,17 +203,27 @@ impl Pages {
                 number => pages.push((number, page)),
             }
         }
-        Ok((u32::from_be_bytes(*file_pages), pages))
+        let (attempt, file_pages) = (u64::from_be_bytes(*attempt), u32::from_be_bytes(*file_pages));
+        Ok(ReadPages { attempt, file_pages, pages })
     }
 
     /// The SHA-256 of the pages of a message, without their numbers.
     pub fn digest(page_bytes: usize, message: &[u8]) -> Result<[u8; 32], String> {
         use sha2::{Digest as _, Sha256};
-        let (_, pages) = Self::read(page_bytes, message)?;
+        let ReadPages { pages, .. } = Self::read(page_bytes, message)?;
         let mut sum = Sha256::new();
         pages.iter().for_each(|(_, page)| sum.update(page));
         Ok(sum.finalize().into())
     }
+}
+
+pub fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    let unread = |error| format!("the message cannot be read: {error}: run the same version of `seam` on both hosts");
+    serde_json::from_slice(bytes).map_err(unread)
+}
+
+pub fn json(value: &impl Serialize) -> Result<Bytes, String> {
+    serde_json::to_vec(value).map(Bytes::from).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -148,13 +233,16 @@ mod tests {
 
     #[test]
     fn pages_are_read_as_they_were_written_and_a_cut_message_is_refused() {
-        let mut pages = Pages::new(9);
+        let mut pages = Pages::new(7, 9);
         pages.push(3, b"abcd");
         pages.push(1, b"efgh");
         let message = pages.bytes();
-        assert_eq!(Pages::read(4, &message).unwrap(), (9, vec![(3, b"abcd".as_slice()), (1, b"efgh".as_slice())]));
+        let read = ReadPages { attempt: 7, file_pages: 9, pages: vec![(3, b"abcd"), (1, b"efgh")] };
+        assert_eq!(Pages::read(4, &message).unwrap(), read);
         assert!(Pages::read(4, &message[..message.len() - 1]).is_err());
-        assert!(Pages::read(8, &message).is_err() && Pages::read(4, &message[..3]).is_err());
-        assert_eq!(Pages::read(4, &[0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4]).unwrap_err(), "there is no page 0");
+        assert!(Pages::read(8, &message).is_err() && Pages::read(4, &message[..11]).is_err());
+        let mut none = Pages::new(7, 0);
+        none.push(0, &[1, 2, 3, 4]);
+        assert_eq!(Pages::read(4, &none.bytes()).unwrap_err(), "there is no page 0");
     }
 }

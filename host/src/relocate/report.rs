@@ -1,6 +1,9 @@
-//! What the operator gets to see of a move.
+//! What the operator gets to see of a move, before it and after it.
 
+use seam_store::HostFileError;
 use serde::{Deserialize, Serialize};
+
+use crate::forecast::Forecast;
 
 /// How far a move is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,8 +17,109 @@ pub enum Progress {
     Compared { tables: usize, rows: u64 },
 }
 
+/// The parts of a pause, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PauseParts {
+    /// Until no call of the context ran.
+    pub drain_us: u64,
+    /// Until the last pages were on the target's disk.
+    pub rest_us: u64,
+    /// The last commit here, which hands the file over.
+    pub hand_over_us: u64,
+    /// Until the target served the context.
+    pub activate_us: u64,
+    /// Until calls went there.
+    pub switch_us: u64,
+}
+
+impl PauseParts {
+    /// All of it.
+    pub fn total_us(&self) -> u64 {
+        self.named().into_iter().map(|(_, us)| us).sum()
+    }
+
+    /// Each part with what happens in it.
+    pub fn named(&self) -> [(&'static str, u64); 5] {
+        [
+            ("calls that run end", self.drain_us),
+            ("the last pages travel", self.rest_us),
+            ("the file is handed over", self.hand_over_us),
+            ("the other host serves it", self.activate_us),
+            ("calls go there", self.switch_us),
+        ]
+    }
+}
+
+/// What a move would take and cost, by what was measured and recorded before it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prediction {
+    pub context: String,
+    pub from: String,
+    pub to: String,
+    /// Every reason for which the move would be refused now.
+    pub refused: Vec<Refused>,
+    /// A small request to the other host and back; `None` when it cannot be reached.
+    pub round_trip: Option<Spread>,
+    /// The calls that would cross hosts and do not now.
+    pub added: Option<Forecast>,
+    /// The calls that cross hosts now and would not then.
+    pub saved: Option<Forecast>,
+    pub copy: Option<CopyPrediction>,
+    pub pause: Option<PausePrediction>,
+}
+
+impl Prediction {
+    /// Of a move of which nothing is known.
+    pub fn empty(context: &str, from: &str, to: &str) -> Self {
+        Self {
+            context: context.to_owned(),
+            from: from.to_owned(),
+            to: to.to_owned(),
+            refused: Vec::new(),
+            round_trip: None,
+            added: None,
+            saved: None,
+            copy: None,
+            pause: None,
+        }
+    }
+}
+
+/// Times in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spread {
+    pub median_us: f64,
+    pub p99_us: f64,
+}
+
+/// From the start of a move to its pause.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CopyPrediction {
+    /// Pages of the file.
+    pub pages: u64,
+    /// Pages that are sent again, because they are written meanwhile.
+    pub again: u64,
+    /// Of all messages.
+    pub bytes: u64,
+    pub copy_ms: u64,
+    /// Comparing all tables, a part of `copy_ms`.
+    pub compare_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PausePrediction {
+    pub median: PauseParts,
+    /// If the slowest of each part's rehearsals is what happens.
+    pub slow: PauseParts,
+}
+
 /// A context that has moved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Moved {
     pub context: String,
@@ -33,10 +137,13 @@ pub struct Moved {
     pub copy_ms: u64,
     /// For how long no call of the context ran.
     pub pause_us: u64,
+    pub parts: PauseParts,
     /// The calls that waited at the end of the pause.
     pub waited: usize,
     /// Why the target does not serve the context yet, if so. It goes on by itself.
     pub late: Option<String>,
+    /// What was predicted right before it; `None` if that took too long.
+    pub predicted: Option<Box<Prediction>>,
 }
 
 /// Why a context was not moved. Everything is as it was.
@@ -46,6 +153,12 @@ pub struct Moved {
 pub struct Refused {
     pub message: String,
     pub remedy: String,
+}
+
+impl From<HostFileError> for Refused {
+    fn from(error: HostFileError) -> Self {
+        Self::new(seam_store::chain(&error), error.remedy())
+    }
 }
 
 impl Refused {

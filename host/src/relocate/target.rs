@@ -1,7 +1,6 @@
 //! The host that a context moves to: it takes the steps of a move.
 //!
-//! What it has of a file is nothing to it until it knows that the file was handed over. If the source does not say so,
-//! it asks.
+//! What it has of a file is nothing to it until it knows that the file was handed over (`arriving`).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,18 +8,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use seam_runtime::component::Artifact;
-use seam_runtime::serve;
 use seam_store::ids::ContextName;
-use seam_store::{Config, Owner, chain, fault, private};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use seam_store::{Config, chain, fault, private};
 use tokio::sync::Mutex;
 
 use super::arrival::{self, Arrival};
-use super::messages::{Begin, Fate, Ready, Token, step};
-use super::report::{Moved, Refused};
-use super::{Arriving, Coming, Relocator, clear_away, key_files};
-use crate::homes::{self, Home, Homes, Pending, config_of};
+use super::messages::{Begin, Ready, Token, json, parsed, step};
+use super::report::{Moved, Prediction, Refused};
+use super::{Arriving, Coming, Relocator, clear_away, key_files, set_aside};
+use crate::homes::{self, Homes, Pending, config_of};
 use crate::remote::{Moves, Step, Taking};
 use crate::{folder, limits};
 
@@ -36,12 +32,17 @@ impl Moves for Relocator {
                 step::COMPONENT => this.component(&from, &context, &body).await.map(|()| Bytes::new()),
                 step::PAGES => this.pages(&from, &context, &body).await,
                 step::COMPARE => this.compare(&from, &context).await,
-                step::ARRIVE => this.arrive(&from, &context, parsed(&body)?).await.map(|()| Bytes::new()),
+                step::EXPECT => this.expect(&from, &context, parsed(&body)?).await.map(|()| Bytes::new()),
+                step::ARRIVE => this.arrive(&from, &context, &body).await,
                 step::ACTIVATE => this.activate(&context, &from, parsed(&body)?).await.map(|()| Bytes::new()),
                 step::UNDO => this.undo(&from, &context, parsed(&body)?).map(|()| Bytes::new()),
                 step::ASK => json(&this.fate(&from, &context, parsed(&body)?)),
+                step::PROBE => json(&this.rehearse(&from, &context, &parsed(&body)?)),
+                step::PROBE_PAGES => this.probe_pages(&context, &body),
+                step::TAKEN => this.give_up(&from, &context, &body).await,
+                step::PREDICT => json(&this.predict(&context, &from).await),
                 step::FETCH => {
-                    let moved = this.extract(&context, &from, &mut |_| {}).await;
+                    let moved = this.extract(&format!("host {from}"), &context, &from, &mut |_| {}).await;
                     json(&moved.map_err(|Refused { message, remedy }| format!("{message} ({remedy})"))?)
                 }
                 other => Err(format!("a move has no step `{other}`: run the same version of `seam` on both hosts")),
@@ -51,11 +52,15 @@ impl Moves for Relocator {
 }
 
 impl Relocator {
-    /// Brings a context here that lives on another host.
+    /// Brings a context here that lives on another host, because `who` wants it.
     ///
     /// # Errors
     /// Why it stays there.
-    pub async fn absorb(&self, context: &ContextName) -> Result<Moved, Refused> {
+    pub async fn absorb(&self, who: &str, context: &ContextName) -> Result<Moved, Refused> {
+        self.noted(who, &format!("seam absorb {context}"), context, self.fetch(context)).await
+    }
+
+    async fn fetch(&self, context: &ContextName) -> Result<Moved, Refused> {
         let here = || Refused::new(format!("`{context}` lives on this host"), "`seam extract` moves it to another one");
         let from = self.0.registry.lives_elsewhere(context.as_str()).ok_or_else(here)?;
         let step = Step { context: context.clone(), name: step::FETCH.to_owned() };
@@ -63,6 +68,21 @@ impl Relocator {
         let moved = self.0.client.step(&from, &step, Bytes::new(), within).await;
         let moved = moved.and_then(|moved| parsed(&moved));
         moved.map_err(|why| Refused::new(why, format!("see the log of host `{from}`")))
+    }
+
+    /// What bringing the context here would take and cost.
+    ///
+    /// # Errors
+    /// When its host cannot be asked.
+    pub async fn predict_absorb(&self, context: &ContextName) -> Result<Prediction, Refused> {
+        let here = || Refused::new(format!("`{context}` lives on this host"), "`seam extract` moves it to another one");
+        let from = self.0.registry.lives_elsewhere(context.as_str()).ok_or_else(here)?;
+        let step = Step { context: context.clone(), name: step::PREDICT.to_owned() };
+        let within = Duration::from_millis(limits::MOVE_PREDICT_MS_MAX);
+        let predicted = self.0.client.step(&from, &step, Bytes::new(), within).await;
+        predicted
+            .and_then(|predicted| parsed(&predicted))
+            .map_err(|why| Refused::new(why, format!("see the log of host `{from}`")))
     }
 
     /// Looks after moves that were under way when the host stopped. Call it once, when the host serves.
@@ -89,9 +109,16 @@ impl Relocator {
                 arrival::remove(&arrival::path(&config));
             }
         }
+        for (context, lost) in known.taken {
+            if let Some(context) = ContextName::new(&context) {
+                tokio::spawn(self.clone().tell_of(context, lost.host, lost.token));
+            }
+        }
         for (context, pending) in known.pending {
-            if let (Some(context), Pending::Arriving { from, token, .. }) = (ContextName::new(&context), pending) {
-                tokio::spawn(self.clone().find_out(context, from, Token { token }));
+            if let (Some(context), Pending::Arriving { from, token, attempt, .. }) =
+                (ContextName::new(&context), pending)
+            {
+                tokio::spawn(self.clone().resume(context, from, Token { token, attempt }));
             }
         }
         Ok(())
@@ -109,13 +136,7 @@ impl Relocator {
 
     fn begin(&self, from: String, context: &ContextName, begin: Begin) -> Result<Ready, String> {
         let inner = &self.0;
-        let home = self.home(context)?;
-        if home != from {
-            return Err(format!(
-                "`{context}` lives on host `{home}`, as far as this host knows: only that one moves it"
-            ));
-        }
-        let config = self.config(context)?;
+        let config = self.accepts(&from, context)?;
         // Its owner moves it, so an earlier move of it from there was undone.
         let noted = Homes::change(&inner.manifest.host.data, |homes| drop(homes.pending.remove(context.as_str())));
         noted.map_err(|error| chain(&error))?;
@@ -131,24 +152,38 @@ impl Relocator {
             let taken = take_key(&keys, &key.file, &key.text);
             taken.map_err(|error| format!("cannot write a key into `{}`: {error}", keys.display()))?;
         }
-        let token = begin.token;
-        let arrival = Arrival::new(from.clone(), begin, &config)?;
-        let coming = Coming { from: from.clone(), token, arrival: Arc::new(Mutex::new(arrival)) };
+        let token = Token { token: begin.token, attempt: begin.attempt };
+        let arrival = Arrival::new(begin, &config)?;
+        let coming = Coming { from: from.clone(), token, arrival: Arc::new(Mutex::new(arrival)), linked: None };
         inner.arrivals.lock().insert(context.clone(), coming);
-        tokio::spawn(self.clone().find_out(context.clone(), from.clone(), Token { token }));
-        tracing::info!(target: "move", %context, from, token, "the context is coming from the other host");
+        tokio::spawn(self.clone().find_out(context.clone(), from.clone(), token));
+        tracing::info!(target: "move", %context, from, token.token, "the context is coming from the other host");
         Ok(Ready { wants_component })
     }
 
+    /// What the file of a context that comes from this host is opened with.
+    ///
+    /// # Errors
+    /// Why the context is not taken from there.
+    pub(super) fn accepts(&self, from: &str, context: &ContextName) -> Result<Config, String> {
+        let home = self.home_of(context)?;
+        match home == from {
+            true => self.config(context),
+            false => {
+                Err(format!("`{context}` lives on host `{home}`, as far as this host knows: only that one moves it"))
+            }
+        }
+    }
+
     /// The other host on which the context lives, as far as this one knows.
-    fn home(&self, context: &ContextName) -> Result<String, String> {
+    fn home_of(&self, context: &ContextName) -> Result<String, String> {
         let placed = self.0.registry.lives_elsewhere(context.as_str());
         let placed = placed.ok_or_else(|| format!("`{context}` lives on this host already"))?;
         let known = Homes::load(&self.0.manifest.host.data).map_err(|error| chain(&error))?;
         Ok(known.homes.get(context.as_str()).map_or(placed, |home| home.host.clone()))
     }
 
-    fn config(&self, context: &ContextName) -> Result<Config, String> {
+    pub(super) fn config(&self, context: &ContextName) -> Result<Config, String> {
         let none = || format!("`{context}` has no file in the manifest of this host");
         config_of(&self.0.manifest, context).ok_or_else(none)
     }
@@ -188,24 +223,48 @@ impl Relocator {
         })
     }
 
-    /// Makes the copy whole and durable; from now on this host asks what became of it.
-    async fn arrive(&self, from: &str, context: &ContextName, token: Token) -> Result<(), String> {
+    /// Has what was sent on the disk; from now on this host asks what became of the move, also after a crash.
+    async fn expect(&self, from: &str, context: &ContextName, token: Token) -> Result<(), String> {
         let arrival = self.arriving(from, context)?;
-        let arrival = arrival.lock().await;
-        if arrival.begin.token != token.token || arrival.from != from {
+        let mut arrival = arrival.lock().await;
+        if (arrival.begin.token, arrival.begin.attempt) != (token.token, token.attempt) {
             return Err("another move has started".to_owned());
         }
         let Begin { component, tolerated_schema, .. } = arrival.begin.clone();
-        let pending = Pending::Arriving { from: from.to_owned(), token: token.token, component, tolerated_schema };
+        let linked = tokio::task::block_in_place(|| {
+            let sent = self.0.deployer.component_of(context, &component).map_err(|error| chain(&error))?;
+            self.link(context, &sent, tolerated_schema).map_err(|error| chain(&error))
+        });
+        if let Some(coming) = self.0.arrivals.lock().get_mut(context) {
+            coming.linked = Some(linked?);
+        }
+        let (Token { token, attempt }, from) = (token, from.to_owned());
+        let pending = Pending::Arriving { from, token, attempt, component, tolerated_schema };
         tokio::task::block_in_place(|| {
-            arrival.sync()?;
+            arrival.sync_with_name()?;
             let noted = Homes::change(&self.0.manifest.host.data, |homes| {
                 homes.pending.insert(context.to_string(), pending);
             });
             noted.map_err(|error| chain(&error))
         })?;
-        fault::point("move.arrived");
+        arrival.expected = true;
+        fault::point("move.expected");
         Ok(())
+    }
+
+    /// Takes the last pages: the copy is whole and on the disk then.
+    async fn arrive(&self, from: &str, context: &ContextName, message: &[u8]) -> Result<Bytes, String> {
+        let arrival = self.arriving(from, context)?;
+        let mut arrival = arrival.lock().await;
+        if !arrival.expected {
+            return Err("the move is not expected here".to_owned());
+        }
+        let sum = tokio::task::block_in_place(|| {
+            let sum = arrival.write(message)?;
+            arrival.sync().map(|()| sum)
+        })?;
+        fault::point("move.arrived");
+        Ok(Bytes::copy_from_slice(&sum))
     }
 
     fn keep_component(&self, arrival: &mut Arrival, context: &ContextName) -> Result<(), String> {
@@ -217,162 +276,6 @@ impl Relocator {
         let kept = self.0.deployer.keep(&artifact);
         kept.map_err(|error| format!("cannot keep the component of `{context}`: {}", chain(&error)))
     }
-
-    /// Serves the context, whose file was handed over. Does nothing if it serves already.
-    async fn activate(&self, context: &ContextName, from: &str, token: Token) -> Result<(), String> {
-        let (this, context, from) = (self.clone(), context.clone(), from.to_owned());
-        let work = move || this.take_over(&context, &from, token.token);
-        tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?
-    }
-
-    fn take_over(&self, context: &ContextName, from: &str, token: u64) -> Result<(), String> {
-        let inner = &self.0;
-        let _one = inner.activating.lock();
-        let data = &inner.manifest.host.data;
-        let known = Homes::load(data).map_err(|error| chain(&error))?;
-        let home = Home { host: inner.this.clone(), token };
-        if known.homes.get(context.as_str()) != Some(&home) {
-            let (component, tolerated_schema) = match known.pending.get(context.as_str()) {
-                Some(Pending::Arriving { from: other, token: of, component, tolerated_schema })
-                    if other == from && *of == token =>
-                {
-                    (component, *tolerated_schema)
-                }
-                _ => return Err(format!("no copy of `{context}` with token {token} has arrived here")),
-            };
-            self.own(context, token)?;
-            let installed = inner.deployer.install(context, component, tolerated_schema);
-            installed.map_err(|error| chain(&error))?;
-            let noted = Homes::change(data, |homes| {
-                homes.set(context, home);
-                homes.pending.remove(context.as_str());
-            });
-            noted.map_err(|error| chain(&error))?;
-        }
-        if inner.registry.lives_elsewhere(context.as_str()).is_none() {
-            return Ok(());
-        }
-        self.serve(context)?;
-        inner.arrivals.lock().remove(context);
-        tracing::info!(target: "move", %context, from, token, "the context lives on this host now");
-        Ok(())
-    }
-
-    /// Makes the copy the file of the context. A crash between the two leaves one or the other, and this is done again.
-    fn own(&self, context: &ContextName, token: u64) -> Result<(), String> {
-        let config = self.config(context)?;
-        let path = arrival::path(&config);
-        if !path.exists() {
-            return Ok(());
-        }
-        let copy = Config { path: path.clone(), ..config.clone() };
-        let owner = Owner { host: self.0.this.clone(), token };
-        seam_store::take_over(&copy, &owner).map_err(|error| chain(&error))?;
-        fault::point("move.taken-over");
-        self.0.registry.expect_another_store(context).map_err(|error| chain(&error))?;
-        let renamed = std::fs::rename(&path, &config.path);
-        renamed.map_err(|error| format!("cannot rename `{}`: {error}", path.display()))?;
-        arrival::remove(&seam_store::log_of(&path));
-        Ok(())
-    }
-
-    fn serve(&self, context: &ContextName) -> Result<(), String> {
-        let inner = &self.0;
-        let installed = inner.deployer.installed(context).map_err(|error| chain(&error))?;
-        for _ in 0..limits::MOVE_TRIES {
-            let mut specs = inner.registry.specs_with(context, None, 0);
-            if let Some(spec) = specs.iter_mut().find(|spec| spec.settings.name == *context) {
-                (spec.component, spec.tolerated_schema) = installed.clone();
-            }
-            let prepared = inner.registry.prepare(specs).map_err(|error| chain(&error))?;
-            prepared.migrate(None).map_err(|error| chain(&error))?;
-            match inner.registry.publish(prepared) {
-                Err(serve::Error::Overtaken) => {}
-                published => return published.map_err(|error| chain(&error)),
-            }
-        }
-        Err("other changes of this host came first, again and again".to_owned())
-    }
-
-    /// Forgets a copy that was not handed over.
-    fn undo(&self, from: &str, context: &ContextName, Token { token }: Token) -> Result<(), String> {
-        let config = self.config(context)?;
-        let started = {
-            let mut arrivals = self.0.arrivals.lock();
-            let is_it = |coming: &Coming| coming.token == token && coming.from == *from;
-            if arrivals.get(context).is_some_and(is_it) { arrivals.remove(context) } else { None }
-        };
-        let mut pending = false;
-        let noted = Homes::change(&self.0.manifest.host.data, |homes| {
-            let arriving = homes.pending.get(context.as_str());
-            pending = matches!(arriving, Some(Pending::Arriving { token: of, from: other, .. }) if *of == token && other == from);
-            if pending {
-                homes.pending.remove(context.as_str());
-            }
-        });
-        noted.map_err(|error| chain(&error))?;
-        if pending || started.is_some() {
-            arrival::remove(&arrival::path(&config));
-            tracing::info!(target: "move", %context, token, "the context stays where it was; its copy is forgotten");
-        }
-        Ok(())
-    }
-
-    /// What became of a move from here, for its target.
-    fn fate(&self, from: &str, context: &ContextName, Token { token }: Token) -> Fate {
-        let Ok(known) = Homes::load(&self.0.manifest.host.data) else { return Fate::Open };
-        match known.homes.get(context.as_str()) {
-            Some(home) if home.token >= token && home.host == from => Fate::HandedOver,
-            _ if *self.0.token.lock() == Some(token) || known.pending.contains_key(context.as_str()) => Fate::Open,
-            _ => Fate::Undone,
-        }
-    }
-
-    /// Asks the source until it is known what became of the move.
-    async fn find_out(self, context: ContextName, from: String, token: Token) {
-        let arriving = |homes: &Homes| match homes.pending.get(context.as_str()) {
-            Some(Pending::Arriving { token: of, .. }) => *of == token.token,
-            _ => false,
-        };
-        let coming = || self.0.arrivals.lock().get(&context).is_some_and(|coming| coming.token == token.token);
-        loop {
-            tokio::time::sleep(Duration::from_millis(limits::MOVE_ASK_MS)).await;
-            if Homes::load(&self.0.manifest.host.data).is_ok_and(|homes| !arriving(&homes) && !coming()) {
-                return;
-            }
-            let done = match self.ask(&context, &from, token).await {
-                Ok(Fate::HandedOver) => self.activate(&context, &from, token).await,
-                Ok(Fate::Undone) => self.undo(&from, &context, token),
-                Ok(Fate::Open) => Ok(()),
-                Err(why) => Err(format!("it is not known whether it lives here: {why}")),
-            };
-            if let Err(why) = done {
-                tracing::warn!(target: "move", %context, from, why, "the context cannot serve here yet; trying again");
-            }
-        }
-    }
-
-    async fn ask(&self, context: &ContextName, from: &str, token: Token) -> Result<Fate, String> {
-        let step = Step { context: context.clone(), name: step::ASK.to_owned() };
-        let within = Duration::from_millis(limits::MOVE_STEP_MS_MAX);
-        parsed(&self.0.client.step(from, &step, json(&token)?, within).await?)
-    }
-}
-
-/// Gives a file that is left from an earlier time, and its log, a name of its own.
-fn set_aside(path: &Path) -> std::io::Result<()> {
-    if !path.exists() {
-        return Ok(());
-    }
-    let beside = |ending: &str| path.with_extension(ending);
-    let free = (1..).map(|n| beside(&format!("db.before-move-{n}"))).find(|aside| !aside.exists());
-    let aside = free.unwrap_or_else(|| beside("db.before-move"));
-    tracing::warn!(target: "move", "`{}` is from an earlier time, and is `{}` now", path.display(), aside.display());
-    let log = seam_store::log_of(path);
-    if log.exists() {
-        std::fs::rename(&log, seam_store::log_of(&aside))?;
-    }
-    std::fs::rename(path, aside)
 }
 
 /// Writes a key, and keeps another one of the same name under a name of its own.
@@ -388,13 +291,4 @@ fn take_key(folder: &Path, file: &str, text: &str) -> std::io::Result<()> {
     private::write(&path, text.as_bytes())?;
     std::fs::File::open(&path)?.sync_all()?;
     std::fs::File::open(folder)?.sync_all()
-}
-
-fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
-    let unread = |error| format!("the message cannot be read: {error}: run the same version of `seam` on both hosts");
-    serde_json::from_slice(bytes).map_err(unread)
-}
-
-fn json(value: &impl Serialize) -> Result<Bytes, String> {
-    serde_json::to_vec(value).map(Bytes::from).map_err(|error| error.to_string())
 }

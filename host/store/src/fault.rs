@@ -57,6 +57,8 @@ pub const POINTS: &[&str] = &[
     "reconcile.before-mend",
     "reconcile.after-mend",
     // Handing a file over to another host.
+    "move.before-expect",
+    "move.expected",
     "move.before-arrive",
     "move.after-arrive",
     "move.arrived",
@@ -64,6 +66,7 @@ pub const POINTS: &[&str] = &[
     "move.after-hand-over",
     "move.handed-over",
     "move.taken-over",
+    "move.serves",
     // Changing versions.
     "deploy.kept",
     "deploy.applying",

@@ -22,6 +22,7 @@ mod languages;
 mod long_calls;
 mod mistakes;
 mod mistakes_made;
+mod moving;
 mod one_moment;
 mod operating_events;
 mod operating_sagas;

@@ -4,5 +4,6 @@
 mod crash;
 mod drill;
 mod kills;
+mod moves;
 mod stampede;
 mod swaps;

@@ -306,6 +306,16 @@ impl Generation {
         self.pool.occupancy()
     }
 
+    /// For how long it has served.
+    pub fn serves_for(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    /// The calls of this version until now.
+    pub fn call_counts(&self) -> CallCounts {
+        self.call_stats.counts()
+    }
+
     /// As `Bulkheads::newly_refused`.
     pub(crate) fn newly_refused(&self) -> Vec<(ContextIndex, u64)> {
         self.pool.bulkheads().newly_refused()

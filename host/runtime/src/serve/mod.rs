@@ -35,7 +35,7 @@ pub use load::{Absent, Source};
 pub use moving::HeldCalls;
 pub use outboxes::Said;
 pub(crate) use prepare::cannot_migrate;
-pub use prepare::{Candidate, Prepared};
+pub use prepare::{Candidate, Linked, Prepared};
 pub use pretences::PretendRejected;
 pub use probation::Probation;
 pub use registry::Registry;

@@ -7,10 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use seam_store::HostFileError;
 use seam_store::ids::ContextName;
+use seam_store::{Database, HostFileError};
 
 use super::error::Error;
+use super::prepare::{Linked, Prepared};
 use super::registry::Registry;
 use crate::component::ContextSpec;
 use crate::run::Generation;
@@ -42,6 +43,30 @@ impl Registry {
     /// When the host's file cannot be written.
     pub fn expect_another_store(&self, context: &ContextName) -> Result<(), HostFileError> {
         self.0.stores.expect_another(context)
+    }
+
+    /// The version that is on probation now: its context and number.
+    pub fn on_probation(&self) -> Option<(ContextName, u64)> {
+        let set = self.0.publisher.serving();
+        let watched = set.generations.iter().find(|generation| set.is_on_probation(generation))?;
+        Some((watched.context().clone(), watched.number))
+    }
+
+    /// As `prepare`, of contexts that were linked before. It cannot be published once another set was since.
+    ///
+    /// # Errors
+    /// As `prepare`.
+    pub fn prepare_linked(&self, linked: Linked) -> Result<Prepared, Error> {
+        self.prepare_without(linked, &[], None)
+    }
+
+    /// As `prepare_linked`, with this file for the context that is named: to see how long it takes. It is not
+    /// published.
+    ///
+    /// # Errors
+    /// As `prepare`.
+    pub fn rehearse(&self, linked: Linked, lent: (&ContextName, &Arc<Database>)) -> Result<(), Error> {
+        self.prepare_without(linked, &[], Some(lent)).map(drop)
     }
 
     /// The specs that serve now, with `context` and its variants on the host `at`; `None`: on this one. The `token` is

@@ -12,7 +12,15 @@ use seam_store::{MigrateError, MigrateOptions, Migrated, Migration};
 use super::error::Error;
 use super::serving_set::ServingSet;
 use crate::component::ContextProblem;
+use crate::link::Wired;
 use crate::run::Generation;
+
+/// Contexts that are wired into one system. None of them has its file yet.
+pub struct Linked {
+    /// The set that served before.
+    pub(super) base: Arc<ServingSet>,
+    pub(super) wired: Vec<Wired>,
+}
 
 /// A prepared set. Nothing changes when it is dropped.
 pub struct Prepared {

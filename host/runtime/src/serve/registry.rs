@@ -14,7 +14,7 @@ use super::error::Error;
 use super::live::Live;
 use super::load::{self, Absent, Source};
 use super::outboxes::{Outboxes, Said};
-use super::prepare::{Candidate, Prepared};
+use super::prepare::{Candidate, Linked, Prepared};
 use super::pretences::{self, PretendRejected};
 use super::probation::Probation;
 use super::publisher::{Next, Publisher};
@@ -61,8 +61,8 @@ pub(super) struct Parts<'a> {
     pub clock: Clock,
     /// Carries calls to contexts that live on other hosts.
     pub carrier: Option<Arc<dyn Carrier>>,
-    /// The name of this host; `None` in a system of one.
-    pub this: Option<String>,
+    /// The owners that a file may name; `None`: any.
+    pub owners: Option<Vec<String>>,
 }
 
 impl Registry {
@@ -71,12 +71,12 @@ impl Registry {
     /// # Errors
     /// When the shares that the host's file keeps cannot be read.
     pub(super) fn new(parts: Parts<'_>) -> Result<Self, Error> {
-        let Parts { loader, databases, host, metrics, recording, clock, carrier, this } = parts;
+        let Parts { loader, databases, host, metrics, recording, clock, carrier, owners } = parts;
         let register = Register::open(host.clone())?;
         let outboxes = Outboxes::new(carrier.clone(), clock.clone());
         let routing = Routing::open(host, metrics.clone(), carrier.clone())?;
         let publisher = Publisher::start(routing, clock.clone());
-        let stores = Stores::new(databases, register, metrics.clone(), this, carrier);
+        let stores = Stores::new(databases, register, metrics.clone(), owners, carrier);
         Ok(Self(Arc::new(Inner { publisher, loader, stores, metrics, recording, clock, outboxes })))
     }
 
@@ -186,19 +186,28 @@ impl Registry {
     /// # Errors
     /// Everything that keeps `specs` from being one system, or one of them from starting.
     pub fn prepare(&self, specs: Vec<ContextSpec>) -> Result<Prepared, Error> {
-        self.prepare_without(specs, &[])
+        self.prepare_without(self.link(specs)?, &[], None)
+    }
+
+    /// Wires `specs` into one system: the slow part of `prepare`.
+    ///
+    /// # Errors
+    /// Everything that keeps `specs` from being one system.
+    pub fn link(&self, specs: Vec<ContextSpec>) -> Result<Linked, Error> {
+        let base = self.serving();
+        let wired = link::wire(self.engine(), specs).map_err(Error::Problems)?;
+        Ok(Linked { base, wired })
     }
 
     /// As `prepare`, with the contexts that have one of the problems `out_of_service`. Nothing of those is started, nor
     /// of the contexts that live on other hosts.
     pub(super) fn prepare_without(
         &self,
-        specs: Vec<ContextSpec>,
+        Linked { base, wired }: Linked,
         out_of_service: &[ContextProblem],
+        lent: Option<(&ContextName, &Arc<Database>)>,
     ) -> Result<Prepared, Error> {
-        let Inner { publisher, loader, stores, metrics, recording, clock, .. } = &*self.0;
-        let wired = link::wire(loader.engine(), specs).map_err(Error::Problems)?;
-        let base = publisher.serving().clone();
+        let Inner { stores, metrics, recording, clock, .. } = &*self.0;
         let (mut next, mut candidates, mut problems) = (Vec::new(), Vec::new(), Vec::new());
         for (at, wired) in wired.into_iter().enumerate() {
             let Ok(index) = ContextIndex::try_from(at) else { continue };
@@ -230,8 +239,11 @@ impl Registry {
                 }
                 continue;
             }
-            let started = stores
-                .open(&wired.spec.settings, before)
+            let opened = match lent.filter(|(context, _)| *context == name) {
+                Some((_, database)) => Ok(Some(database.clone())),
+                None => stores.open(&wired.spec.settings, before),
+            };
+            let started = opened
                 .and_then(|database| start::generation(index, number, wired, database, inherited))
                 .and_then(|generation| Ok((generation.probe()?, Arc::new(generation))));
             match started {
@@ -289,13 +301,6 @@ impl Registry {
         let prepared = self.prepare(specs)?;
         prepared.migrate(None)?;
         self.publish(prepared)
-    }
-
-    /// The version that is on probation now: its context and number.
-    pub fn on_probation(&self) -> Option<(ContextName, u64)> {
-        let set = self.0.publisher.serving();
-        let watched = set.generations.iter().find(|generation| set.is_on_probation(generation))?;
-        Some((watched.context().clone(), watched.number))
     }
 
     /// Which variants there are, and what share of the calls each gets.

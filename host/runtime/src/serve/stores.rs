@@ -22,8 +22,8 @@ pub(crate) struct Stores {
     metrics: Metrics,
     open: Mutex<HashMap<ContextName, Weak<Database>>>,
     tending: Mutex<()>,
-    /// The name of this host; `None` in a system of one.
-    this: Option<String>,
+    /// The owners that a file may name; `None`: any.
+    owners: Option<Vec<String>>,
     transactions: Arc<Transactions>,
     /// Of transactions that other hosts coordinate.
     branches: Branches,
@@ -35,7 +35,7 @@ impl Stores {
         folder: &Path,
         register: Register,
         metrics: Metrics,
-        this: Option<String>,
+        owners: Option<Vec<String>>,
         carrier: Option<Arc<dyn Carrier>>,
     ) -> Self {
         let transactions = Arc::new(Transactions::new(metrics.two_phase.clone()));
@@ -45,7 +45,7 @@ impl Stores {
             metrics,
             open: Mutex::default(),
             tending: Mutex::default(),
-            this,
+            owners,
             branches: Branches::new(transactions.clone()),
             transactions,
             carrier,
@@ -117,8 +117,8 @@ impl Stores {
     /// When the file was handed over to another host.
     fn owns(&self, context: &ContextName, database: &Database) -> Result<(), ContextProblem> {
         let owner = database.owner().ok().flatten();
-        match self.this.as_ref().zip(owner) {
-            Some((this, owner)) if owner.host != *this => {
+        match self.owners.as_ref().zip(owner) {
+            Some((owners, owner)) if !owners.contains(&owner.host) => {
                 let message = format!("its file belongs to host `{}`, to which it has moved", owner.host);
                 let remedy = format!("let it live there: `at = \"{}\"`; or bring it back: `seam absorb`", owner.host);
                 Err(ContextProblem::of(context, message, remedy))

@@ -28,7 +28,7 @@ pub struct LinkedSystem {
     clock: Clock,
     restore_points: Option<PathBuf>,
     carrier: Option<Arc<dyn Carrier>>,
-    this: Option<String>,
+    owners: Option<Vec<String>>,
 }
 
 impl LinkedSystem {
@@ -64,8 +64,8 @@ impl LinkedSystem {
             link_what_can(&loader, load::load_what_can(&loader, &there, source)?)
         })?;
         let recording = settings.recording.clone();
-        let (clock, restore_points, carrier, this) = (Clock::system(), None, None, None);
-        Ok(Self { loader, specs, absent, out, recording, clock, restore_points, carrier, this })
+        let (clock, restore_points, carrier, owners) = (Clock::system(), None, None, None);
+        Ok(Self { loader, specs, absent, out, recording, clock, restore_points, carrier, owners })
     }
 
     /// The same system, run by `clock`: for tests that step it.
@@ -86,10 +86,10 @@ impl LinkedSystem {
         Self { carrier: Some(carrier), ..self }
     }
 
-    /// The same system, of which this is the host of this name: it opens no file that belongs to another one.
+    /// The same system on a host that opens no file which names another owner than one of these; `None`: any file.
     #[must_use]
-    pub fn with_host(self, this: Option<String>) -> Self {
-        Self { this, ..self }
+    pub fn with_owners(self, owners: Option<Vec<String>>) -> Self {
+        Self { owners, ..self }
     }
 
     /// The contexts, in the manifest's order.
@@ -123,9 +123,9 @@ impl LinkedSystem {
     /// # Errors
     /// When no context can serve, or another problem remains.
     pub fn start(self, databases: &Path, host: Arc<HostFile>, metrics: &Metrics) -> Result<Registry, Error> {
-        let Self { loader, specs, mut absent, out, recording, clock, restore_points, carrier, this } = self;
+        let Self { loader, specs, mut absent, out, recording, clock, restore_points, carrier, owners } = self;
         let metrics = metrics.clone();
-        let registry = Registry::new(Parts { loader, databases, host, metrics, recording, clock, carrier, this })?;
+        let registry = Registry::new(Parts { loader, databases, host, metrics, recording, clock, carrier, owners })?;
         // What a variant of a context on another host lacks is known there.
         let lives_here = |name: &str| specs.iter().all(|s| s.settings.name.as_str() != name || s.settings.at.is_none());
         absent.retain(|absent| absent.context.variant().is_none_or(|(context, _)| lives_here(context)));
@@ -206,7 +206,7 @@ fn start_what_can(
     restore_points: Option<&Path>,
 ) -> Result<(), Error> {
     loop {
-        let prepared = registry.prepare_without(specs.clone(), &out);
+        let prepared = registry.link(specs.clone()).and_then(|linked| registry.prepare_without(linked, &out, None));
         let problems = match prepared.and_then(|prepared| prepared.migrate(restore_points).map(|()| prepared)) {
             Ok(prepared) => {
                 for ContextProblem { context, message, remedy, .. } in &out {

@@ -99,27 +99,36 @@ impl Client {
         Ok(Self { links: Arc::new(links), homes, learned: config.learned, keepers })
     }
 
-    /// How long a request that asks for nothing takes to this host and back, over a connection that is there: the
-    /// median of some.
+    /// How long requests that ask for nothing take to this host and back, over a connection that is there: so many,
+    /// sorted.
     ///
     /// # Errors
     /// Why the host cannot be called.
-    pub async fn round_trip(&self, host: &str) -> Result<Duration, String> {
+    pub async fn round_trips(&self, host: &str, count: usize) -> Result<Vec<Duration>, String> {
         let link = self.links.get(host);
         let link = link.ok_or_else(|| format!("the manifest has no other host `{host}`"))?;
         let asking = async {
             let line = link.line().await.map_err(|reason| reason.to_string())?;
             let mut times = Vec::new();
-            for _ in 0..limits::REMOTE_ROUND_TRIPS {
+            for _ in 0..count {
                 let started = Instant::now();
                 link::greet(link, &line).await.map_err(|(why, _)| why)?;
                 times.push(started.elapsed());
             }
             times.sort_unstable();
-            times.get(times.len() / 2).copied().ok_or_else(|| "nothing was asked".to_owned())
+            Ok(times)
         };
         let in_time = tokio::time::timeout(Duration::from_millis(limits::REMOTE_ROUND_TRIPS_MS), asking).await;
         in_time.unwrap_or_else(|_| Err("it does not answer in time".to_owned()))
+    }
+
+    /// The median of some `round_trips`.
+    ///
+    /// # Errors
+    /// Why the host cannot be called.
+    pub async fn round_trip(&self, host: &str) -> Result<Duration, String> {
+        let times = self.round_trips(host, limits::REMOTE_ROUND_TRIPS).await?;
+        times.get(times.len() / 2).copied().ok_or_else(|| "nothing was asked".to_owned())
     }
 
     /// Waits until the host of the context can be called.
