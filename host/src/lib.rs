@@ -41,6 +41,7 @@ pub mod sagas;
 pub mod scaffold;
 pub mod schedule;
 pub mod seed;
+pub mod standby;
 pub mod stopped;
 pub mod timers;
 pub mod times;

@@ -26,6 +26,7 @@ mod problem;
 mod reconcile;
 mod schedule;
 mod shared;
+mod standby;
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,7 @@ pub use problem::{Place, Problem, Problems};
 pub use seam_runtime::settings::{ContextLimits, ContextSettings, Recording, Shared, SystemSettings};
 pub use seam_store::{KeySource, Sealed, Settings as StoreGrant};
 pub use shared::differing;
+pub use standby::Standby;
 
 /// The name of a manifest unless `--manifest` gives another.
 pub const FILE_NAME: &str = "seam.toml";

@@ -13,6 +13,7 @@ use super::backup::BackupSettings;
 use super::network::Network;
 use super::placement::{HostName, Placement};
 use super::problem::{Place, Problem};
+use super::standby::Standby;
 use crate::cron::Cron;
 
 /// A whole manifest, checked as far as possible without its components.
@@ -137,6 +138,8 @@ pub struct Context {
     pub settings: ContextSettings,
     /// The host on which its entry has it live. A variant has none of its own.
     pub at: Option<HostName>,
+    /// Which host takes its file over, if one does. A variant has none of its own.
+    pub standby: Option<Standby>,
     pub build: Option<Build>,
     /// Static files served below its mount at `/assets/`.
     pub assets: Option<PathBuf>,

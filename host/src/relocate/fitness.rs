@@ -35,6 +35,13 @@ pub fn check(manifest: &Manifest, registry: &Registry, context: &ContextName, to
     if registry.live(context.as_str()).is_ok_and(|live| live.generation().out_of_service().is_some()) {
         return Err(Refused::new(format!("`{context}` is out of service"), "`seam contexts` shows why; mend it first"));
     }
+    if let Some([own, standby]) = manifest.pair(context)
+        && ![own, standby].iter().any(|host| host.as_str() == to)
+    {
+        let message = format!("`{context}` has a standby, and lives on `{own}` or on `{standby}` alone");
+        let remedy = format!("change `standby` in [context.{context}] first, and restart the hosts");
+        return Err(Refused::new(message, remedy));
+    }
     stays_behind(manifest, context)?;
     crosses(manifest, registry, context, to)
 }

@@ -22,6 +22,12 @@ pub mod step {
     pub const ASK: &str = "ask";
     /// Nothing -> `report::Moved`. From the target to the source: move it to the one that asks.
     pub const FETCH: &str = "fetch";
+    /// Nothing -> what a standby needs in advance. From the standby to the owner.
+    pub const OUTFIT: &str = "outfit";
+    /// The next bytes of the component. From the standby to the owner.
+    pub const PART: &str = "part";
+    /// `Token`: the context lives on the host that says it.
+    pub const HOME: &str = "home";
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -10,10 +10,12 @@
 //! Not here: how steps travel (`remote`), what hosts remember (`homes`), how a file is followed (`seam_store`).
 //!
 //! Imports point down this list only:
+//! - `adopt` is what happens without a source, because a host is gone.
 //! - `source` leads a move; `target` takes its steps.
 //! - `fitness` says which contexts can move; `arrival` is the copy that a target makes.
 //! - `messages` is what they send each other; `report` is what the operator gets.
 
+mod adopt;
 mod arrival;
 mod fitness;
 mod messages;
@@ -36,8 +38,10 @@ use crate::folder;
 use crate::manifest::Manifest;
 use crate::remote::Client;
 
+pub use adopt::Code;
 use arrival::Arrival;
 pub use report::{Moved, Progress, Refused};
+pub use target::set_aside;
 
 /// Moves contexts from and to this host. Cheap to clone.
 #[derive(Clone)]

@@ -44,6 +44,10 @@ impl Moves for Relocator {
                     let moved = this.extract(&context, &from, &mut |_| {}).await;
                     json(&moved.map_err(|Refused { message, remedy }| format!("{message} ({remedy})"))?)
                 }
+                step::OUTFIT | step::PART | step::HOME => {
+                    let work = move || this.take_step(&from, &context, &name, &body);
+                    tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?
+                }
                 other => Err(format!("a move has no step `{other}`: run the same version of `seam` on both hosts")),
             }
         })
@@ -276,7 +280,7 @@ impl Relocator {
         Ok(())
     }
 
-    fn serve(&self, context: &ContextName) -> Result<(), String> {
+    pub(super) fn serve(&self, context: &ContextName) -> Result<(), String> {
         let inner = &self.0;
         let installed = inner.deployer.installed(context).map_err(|error| chain(&error))?;
         for _ in 0..limits::MOVE_TRIES {
@@ -360,7 +364,10 @@ impl Relocator {
 }
 
 /// Gives a file that is left from an earlier time, and its log, a name of its own.
-fn set_aside(path: &Path) -> std::io::Result<()> {
+///
+/// # Errors
+/// When it cannot be renamed.
+pub fn set_aside(path: &Path) -> std::io::Result<()> {
     if !path.exists() {
         return Ok(());
     }
@@ -376,7 +383,7 @@ fn set_aside(path: &Path) -> std::io::Result<()> {
 }
 
 /// Writes a key, and keeps another one of the same name under a name of its own.
-fn take_key(folder: &Path, file: &str, text: &str) -> std::io::Result<()> {
+pub(super) fn take_key(folder: &Path, file: &str, text: &str) -> std::io::Result<()> {
     private::folder(folder)?;
     let path = folder.join(file);
     match std::fs::read_to_string(&path) {
@@ -390,11 +397,11 @@ fn take_key(folder: &Path, file: &str, text: &str) -> std::io::Result<()> {
     std::fs::File::open(folder)?.sync_all()
 }
 
-fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+pub(super) fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let unread = |error| format!("the message cannot be read: {error}: run the same version of `seam` on both hosts");
     serde_json::from_slice(bytes).map_err(unread)
 }
 
-fn json(value: &impl Serialize) -> Result<Bytes, String> {
+pub(super) fn json(value: &impl Serialize) -> Result<Bytes, String> {
     serde_json::to_vec(value).map(Bytes::from).map_err(|error| error.to_string())
 }

@@ -6,6 +6,8 @@ use parking_lot::Mutex;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts};
 use serde::{Deserialize, Serialize};
 
+use super::lease_board::LeaseBoard;
+
 /// The backup of one context at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct BackupStatus {
@@ -31,6 +33,8 @@ pub struct Board {
     files: IntCounterVec,
     bytes: IntCounterVec,
     failures: IntCounterVec,
+    /// Of those that a standby takes over.
+    pub leases: LeaseBoard,
 }
 
 impl Board {
@@ -65,6 +69,7 @@ impl Board {
             )?,
             bytes: counter("seam_backup_bytes_total", "Bytes of a context's backup that were stored", &["context"])?,
             failures: counter("seam_backup_failures_total", "Attempts to store that failed", &["context"])?,
+            leases: LeaseBoard::new(registry)?,
         })
     }
 
