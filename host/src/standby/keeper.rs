@@ -124,6 +124,7 @@ impl Keeper {
             token,
             takeover_ms: u64::try_from(self.parts.takeover.as_millis()).unwrap_or(u64::MAX),
             component: self.parts.relocator.code(&self.parts.context).map(|code| code.component).unwrap_or_default(),
+            snapshot: self.parts.board.of(self.parts.context.as_str()).map_or(0, |backup| backup.snapshot),
             commits: self.commits,
         }
     }
@@ -285,6 +286,11 @@ impl Keeper {
         // In pieces: the lease is looked at meanwhile.
         let more = self.warm.bring_on(limits::STANDBY_DELTAS).await;
         let more = more.map_err(|error| format!("the copy cannot be brought on: {}", chain(&error)))?;
+        if !more && self.warm.state().is_some_and(|state| state.last < seen.lease.snapshot) {
+            // The owner has begun again with a snapshot.
+            self.warm.forget();
+            return Ok(Duration::from_millis(1));
+        }
         self.goes_on();
         let every = self.renewal().min(Duration::from_millis(limits::STANDBY_LOOK_MS));
         Ok(if more { Duration::from_millis(1) } else { every })

@@ -27,6 +27,9 @@ pub struct Lease {
     /// SHA-256 of the component that serves the context.
     #[serde(default)]
     pub component: String,
+    /// The number of the last snapshot that its holder has stored: a standby that cannot get there by deltas fetches it.
+    #[serde(default)]
+    pub snapshot: u64,
     /// The commits that the file had when its holder took it over from a host that was gone; `None` before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commits: Option<u64>,
@@ -159,7 +162,7 @@ mod tests {
     }
 
     fn lease(host: &str, token: u64) -> Lease {
-        Lease { host: host.to_owned(), token, takeover_ms: 2_000, component: String::new(), commits: None }
+        Lease { host: host.to_owned(), token, takeover_ms: 2_000, component: String::new(), snapshot: 0, commits: None }
     }
 
     #[tokio::test]

@@ -17,6 +17,9 @@ pub struct BackupStatus {
     pub looked_ms: u64,
     /// For how long there have been changes that are not stored, in milliseconds; 0 when there are none.
     pub behind_ms: u64,
+    /// The number of the last snapshot that was stored since the host started; 0 before it.
+    #[serde(default)]
+    pub snapshot: u64,
     /// Bytes that wait on this host's disk.
     pub waiting_bytes: u64,
     /// Why the last attempt failed; `None` when it did not.

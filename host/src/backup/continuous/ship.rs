@@ -84,6 +84,8 @@ pub(super) struct Ship {
     failed: u32,
     why: Option<String>,
     stored_ms: Option<u64>,
+    /// See `BackupStatus`.
+    snapshot: u64,
     looked_ms: u64,
     /// Since when changes are not followed by deltas.
     open_since_ms: Option<u64>,
@@ -138,6 +140,7 @@ impl Ship {
             failed: 0,
             why: None,
             stored_ms: None,
+            snapshot: 0,
             looked_ms: 0,
             open_since_ms: None,
             forget: false,
@@ -419,6 +422,9 @@ impl Ship {
                 let snapshot = item.level == SNAPSHOTS;
                 self.board.stored(&self.context, if snapshot { "snapshot" } else { "delta" }, item.bytes);
                 self.forget |= snapshot;
+                if snapshot {
+                    self.snapshot = item.last;
+                }
                 if self.following.as_ref().is_some_and(|following| following.live.is_some()) {
                     self.open_since_ms = None;
                 }
@@ -455,6 +461,7 @@ impl Ship {
             BackupStatus {
                 stored_ms: self.stored_ms,
                 looked_ms: self.looked_ms,
+                snapshot: self.snapshot,
                 behind_ms: oldest.map_or(0, |oldest| now_ms().saturating_sub(oldest).max(1)),
                 waiting_bytes: self.spool.bytes(),
                 why: self.why.clone(),
