@@ -107,7 +107,7 @@ impl Pair {
     fn set_aside(&self, host: &str) -> Result<usize> {
         let names = std::fs::read_dir(self.data(host).join("stores"))?.map(|entry| Ok(entry?.file_name()));
         let names = names.collect::<Result<Vec<_>>>()?;
-        Ok(names.iter().filter(|name| name.to_string_lossy().contains("before-move")).count())
+        Ok(names.iter().filter(|name| name.to_string_lossy().ends_with("before-move-1")).count())
     }
 }
 
