@@ -25,5 +25,5 @@ pub const STANDBY_LOOK_MS: u64 = 1_000;
 pub const STANDBY_FENCES_MAX: u32 = 1_000;
 /// A question to the owner for its component and keys, and a word to the other hosts that a context has moved.
 pub const STANDBY_STEP_MS_MAX: u64 = 30_000;
-/// The pause after which a host is told again where a context lives, or the owner asked again for what is missing.
+/// The pause after which the owner is asked again for what a standby is missing.
 pub const STANDBY_TELL_MS: u64 = 2_000;

@@ -1,5 +1,5 @@
-//! A context comes to this host because its own is gone, or has gone from here for that reason: the moves that no source
-//! leads.
+//! A context comes to this host because its own is gone, or has gone from here for that reason: the moves that no
+//! source leads.
 //!
 //! Not here: which host may (`standby`, by the lease of the file).
 

@@ -287,7 +287,7 @@ impl Keeper {
         let more = self.warm.bring_on(limits::STANDBY_DELTAS).await;
         let more = more.map_err(|error| format!("the copy cannot be brought on: {}", chain(&error)))?;
         if !more && self.warm.state().is_some_and(|state| state.last < seen.lease.snapshot) {
-            // The owner has begun again with a snapshot.
+            // The owner has started again, with a snapshot.
             self.warm.forget();
             return Ok(Duration::from_millis(1));
         }
@@ -330,8 +330,8 @@ impl Keeper {
         tracing::warn!(
             target: "standby", context = %self.parts.context, from = seen.lease.host, token,
             state = rfc3339(state.at_ms), commits,
-            "the context lives on this host now, with the newest state that was stored; what its old owner had committed \
-             after that is not in it"
+            "the context lives on this host now, with the newest state that was stored; what its old owner had \
+             committed after that is not in it"
         );
         (self.commits, lease.commits) = (commits, commits);
         self.seen = Some(lease);

@@ -27,7 +27,8 @@ pub struct Lease {
     /// SHA-256 of the component that serves the context.
     #[serde(default)]
     pub component: String,
-    /// The number of the last snapshot that its holder has stored: a standby that cannot get there by deltas fetches it.
+    /// The number of the last snapshot that its holder has stored. A standby fetches it if it does not get there by
+    /// deltas.
     #[serde(default)]
     pub snapshot: u64,
     /// The commits that the file had when its holder took it over from a host that was gone; `None` before.
