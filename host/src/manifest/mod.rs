@@ -27,6 +27,7 @@ mod reconcile;
 mod schedule;
 mod shared;
 mod standby;
+mod standby_check;
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;
@@ -38,7 +39,7 @@ pub use homes::NoHost;
 pub use host_name::is_named;
 pub use model::{
     Build, Context, DueTimes, Feed, FeedToken, Host, Http, Interval, LogFormat, Manifest, Missed, Mount, Ops, Places,
-    ProxyHeader, Reconcile, RoutingKey, Schedule, Seed, Testers, Tls, TokenSecret, When, located,
+    ProxyHeader, Reconcile, RoutingKey, Schedule, Seed, Standby, Testers, Tls, TokenSecret, When, located,
 };
 pub use network::Network;
 pub use origins::{Company, ORIGIN_HEADERS};
@@ -47,7 +48,6 @@ pub use problem::{Place, Problem, Problems};
 pub use seam_runtime::settings::{ContextLimits, ContextSettings, Recording, Shared, SystemSettings};
 pub use seam_store::{KeySource, Sealed, Settings as StoreGrant};
 pub use shared::differing;
-pub use standby::Standby;
 
 /// The name of a manifest unless `--manifest` gives another.
 pub const FILE_NAME: &str = "seam.toml";

@@ -13,7 +13,6 @@ use super::backup::BackupSettings;
 use super::network::Network;
 use super::placement::{HostName, Placement};
 use super::problem::{Place, Problem};
-use super::standby::Standby;
 use crate::cron::Cron;
 
 /// A whole manifest, checked as far as possible without its components.
@@ -147,6 +146,17 @@ pub struct Context {
     pub scenarios: PathBuf,
     /// Where its entry and each of its keys stand, for problems found later.
     pub places: Places,
+}
+
+/// What a context asks for beyond its own host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standby {
+    /// The host that takes the file over.
+    pub host: Option<HostName>,
+    /// For how long the lease of the owner is not renewed before it is taken.
+    pub takeover: Duration,
+    /// Whether a commit is acknowledged only once the store of backups has it.
+    pub replicated: bool,
 }
 
 /// The places of one context's entry and its keys.

@@ -1,8 +1,9 @@
 //! Who may hold a lease: the decisions, without the store and without waiting.
 //!
 //! Invariants: the owner commits for `STANDBY_TERM_PERCENT` of the time of takeover after it *began* to renew. The
-//! other host takes the lease once the whole time has gone by, on its own clock, since it *saw* the lease that it takes.
-//! So while one may commit the other cannot have the lease, unless one clock runs a quarter faster than the other.
+//! other host takes the lease once the whole time has gone by, on its own clock, since it *saw* the lease that it
+//! takes. So while one may commit the other cannot have the lease, unless one clock runs a quarter faster than the
+//! other.
 
 use std::time::{Duration, Instant};
 

@@ -7,9 +7,9 @@
 //! Floors, each importing only those after it: `accounts, migrate, promises, register -> examine -> moment -> compare,
 //! copy, feed, follow, inbox, inspect, invariant, saga, schedules, timers, two_phase -> outbox, schema -> database ->
 //! transaction -> writer, readers -> sealing, votes -> look -> open, host, health -> connection, full_text -> tails ->
-//! log_file, mark, bounded -> confine, functions, program, redo, row_seals, sql, statistics, vfs -> bond -> copies -> bell, callable,
-//! host_table, lane, rows, config, page_seals -> seal -> key, blocking, fault, oneshot, damage -> error, clock, ids,
-//! ltx, private, term, text, visible -> limits`.
+//! log_file, mark, bounded -> confine, functions, program, redo, row_seals, sql, statistics, vfs -> bond -> copies ->
+//! bell, callable, host_table, lane, rows, config, page_seals -> seal -> key, blocking, fault, oneshot, damage ->
+//! error, clock, ids, ltx, private, term, text, visible -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
 //! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`), pages
 //! in the format of backups (`ltx`), faults for tests (`fault`).

@@ -53,7 +53,7 @@ impl Destination {
         Ok(names)
     }
 
-    /// Makes an object; `false` when there is another one by its name. One with the same bytes is this one, whose answer
+    /// Makes an object; `false` when there is another one by its name. One with the same bytes is this one: its answer
     /// was lost.
     ///
     /// # Errors
