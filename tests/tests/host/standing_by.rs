@@ -2,6 +2,7 @@
 //! no moment do two hosts commit.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -22,13 +23,13 @@ struct Pair {
 
 const BOOKS: &str = "books";
 const SHOP: &str = "shop";
+const SOON: &str = "takeover = \"2s\"";
 
 impl Pair {
-    fn new(backup: &str, takeover: &str) -> Result<Self> {
+    fn new(backup: &str, lines: &str) -> Result<Self> {
         let port = || -> Result<u16> { Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()) };
-        let asks = format!(
-            "store = true\nat = \"books\"\nstandby = \"shop\"\ntakeover = \"{takeover}\"\nimports = [\"t:numbers/numbers\"]"
-        );
+        let asks =
+            format!("store = true\nat = \"books\"\nstandby = \"shop\"\n{lines}\nimports = [\"t:numbers/numbers\"]");
         let system = System::new().context("asking", &asking(), &asks)?.context("numbers", &numbers(), "")?.lines(
             &format!(
                 "[hosts.shop]\naddress = \"127.0.0.1:{}\"\n[hosts.books]\naddress = \"127.0.0.1:{}\"\ndata = \"books\"\n\
@@ -113,7 +114,7 @@ impl Pair {
 
 #[test]
 fn the_standby_goes_on_when_the_owner_is_killed_and_when_it_stands_still() -> Result<()> {
-    let pair = Pair::new("to = \"copies\"", "2s")?;
+    let pair = Pair::new("to = \"copies\"", SOON)?;
     let (books, shop) = pair.both()?;
     for number in 0..10 {
         pair.until_written(BOOKS, number)?;
@@ -156,7 +157,7 @@ fn the_standby_goes_on_when_the_owner_is_killed_and_when_it_stands_still() -> Re
 
 #[test]
 fn an_owner_that_does_not_reach_the_store_of_backups_stops_to_commit_before_its_standby_begins() -> Result<()> {
-    let pair = Pair::new("to = \"copies\"", "2s")?;
+    let pair = Pair::new("to = \"copies\"", SOON)?;
     let (books, shop) = pair.both()?;
     pair.until_written(BOOKS, 0)?;
     pair.until_ready(SHOP)?;
@@ -192,9 +193,54 @@ fn an_owner_that_does_not_reach_the_store_of_backups_stops_to_commit_before_its_
 }
 
 #[test]
+fn no_write_that_was_answered_is_lost_where_the_context_asks_for_that() -> Result<()> {
+    let pair = Pair::new("to = \"copies\"\nevery = \"1h\"", &format!("{SOON}\nacknowledge = \"replicated\""))?;
+    let (books, shop) = pair.both()?;
+    pair.until_written(BOOKS, 0)?;
+    let (stop, written) = (AtomicBool::new(false), AtomicU32::new(1));
+    let answered = std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut answered = Vec::new();
+                    while !stop.load(Ordering::SeqCst) {
+                        let number = written.fetch_add(1, Ordering::SeqCst);
+                        // The host may be gone in the middle of it.
+                        if pair.write(BOOKS, number).unwrap_or(false) {
+                            answered.push(number);
+                        }
+                    }
+                    answered
+                })
+            })
+            .collect();
+        let enough = until(TIMEOUT, || {
+            let so_far = written.load(Ordering::SeqCst);
+            Ok(if so_far > 100 { Ok(()) } else { Err(format!("{so_far} writes")) })
+        });
+        let killed = enough.and_then(|()| books.kill());
+        stop.store(true, Ordering::SeqCst);
+        let mut answered = Vec::new();
+        for writer in writers {
+            answered.extend(writer.join().map_err(|_| anyhow::anyhow!("a writer panicked"))?);
+        }
+        killed.map(|()| answered)
+    })?;
+    pair.until_written(SHOP, 1_000_000)?;
+    ensure!(shop.stop(TIMEOUT)?.success());
+    let (numbers, _) = pair.file(SHOP)?;
+    let lost: Vec<_> = answered.iter().filter(|number| !numbers.contains(number)).collect();
+    ensure!(lost.is_empty() && answered.len() > 50, "lost of {}: {lost:?}", answered.len());
+    Ok(())
+}
+
+#[test]
 fn a_lease_in_a_bucket_is_taken_over() -> Result<()> {
     let bucket = Bucket::start()?;
-    let pair = Pair::new(&format!("to = \"s3://{}/shop\"\nendpoint = \"{}\"", bucket.name, bucket.endpoint()), "5s")?;
+    let pair = Pair::new(
+        &format!("to = \"s3://{}/shop\"\nendpoint = \"{}\"", bucket.name, bucket.endpoint()),
+        "takeover = \"5s\"",
+    )?;
     let (books, shop) = pair.both()?;
     pair.until_written(BOOKS, 0)?;
     pair.until_ready(SHOP)?;
