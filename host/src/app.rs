@@ -27,6 +27,7 @@ use crate::relocate::Relocator;
 use crate::remote;
 use crate::sagas::{self, SagaMetrics, SagaOperator};
 use crate::schedule::{self, Scheduler};
+use crate::standby::{self, Standbys};
 use crate::timers::{TimerMetrics, Timers};
 use crate::watch::{self, Root, Watcher};
 use crate::{limits, memory, verify};
@@ -60,6 +61,8 @@ pub struct App {
     pub reconciler: Arc<Reconciler<RunningContexts>>,
     /// What operators see of the backup that goes on.
     pub backups: Arc<Board>,
+    /// The contexts that other hosts have taken over while this one was not there.
+    lost: standby::Lost,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +98,8 @@ impl App {
     /// # Errors
     /// As `load`, and when this host's certificate or key cannot be used.
     pub fn load_connected(manifest: Manifest, compiler: Compiler) -> Result<Self, Error> {
-        Self::load_with(manifest, compiler, Peers::start)
+        let lost = standby::settle(&manifest)?;
+        Ok(Self { lost, ..Self::load_with(manifest, compiler, Peers::start)? })
     }
 
     fn load_with(
@@ -170,6 +174,7 @@ impl App {
             saga_operator,
             reconciler: Arc::new(reconciler),
             backups,
+            lost: standby::Lost::default(),
         })
     }
 
@@ -217,6 +222,14 @@ impl App {
         serving: impl FnOnce(&http::Server),
     ) -> Result<(), Error> {
         let server = self.bind()?;
+        // Without its credentials the host serves all the same; `seam contexts` shows nothing of a backup then.
+        let backing_up = Continuous::start(&self.manifest, &self.registry, &self.backups).unwrap_or_else(|error| {
+            tracing::error!(target: "backup", "there is no backup: {}", continuous::words(&error));
+            None
+        });
+        // Before anything is called.
+        let standbys =
+            Standbys::start(&self.manifest, &self.registry, self.relocator.as_ref(), &self.backups, &self.lost);
         let (stop_answering, stopped) = tokio::sync::oneshot::channel::<()>();
         let answering = match self.peers.as_ref().zip(self.relocator.as_ref()) {
             Some((peers, moves)) => {
@@ -237,11 +250,6 @@ impl App {
         let timers = Timers::start(self.registry.clone(), self.timers.clone());
         let scheduler = Scheduler::start(self.registry.clone(), self.by_time.clone(), self.schedules.clone());
         let reconciling = reconcile::Driver::start(self.reconciler.clone());
-        // Without its credentials the host serves all the same; `seam contexts` shows nothing of a backup then.
-        let backing_up = Continuous::start(&self.manifest, &self.registry, &self.backups).unwrap_or_else(|error| {
-            tracing::error!(target: "backup", "there is no backup: {}", continuous::words(&error));
-            None
-        });
         server.run(shutdown).await;
         // Clients have their answers; now other hosts get theirs.
         drop(stop_answering);
@@ -255,6 +263,7 @@ impl App {
         if let Some(backing_up) = backing_up {
             backing_up.stop().await;
         }
+        standbys.stop().await;
         let registry = self.registry.clone();
         tokio::task::spawn_blocking(move || registry.close_stores()).await.ok();
         Ok(())

@@ -5,10 +5,12 @@
 mod backup;
 mod moving;
 mod remote;
+mod standby;
 
 pub use self::backup::*;
 pub use self::moving::*;
 pub use self::remote::*;
+pub use self::standby::*;
 pub use seam_runtime::limits::*;
 
 // HTTP

@@ -1,9 +1,15 @@
 //! Times and durations as people read and write them.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+
+/// Now, in milliseconds since 1970.
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// Milliseconds since 1970 as `2026-11-29T20:00:00.123Z`.
 pub fn rfc3339(ms: u64) -> String {

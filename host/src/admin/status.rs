@@ -8,7 +8,7 @@ use seam_runtime::run::Serves;
 use seam_runtime::serve::Registry;
 use serde::{Deserialize, Serialize};
 
-use crate::backup::continuous::{BackupStatus, Board};
+use crate::backup::continuous::{BackupStatus, Board, LeaseStatus};
 use crate::deploy::Deployer;
 
 /// One context at one moment. Counters start at 0 when the host starts.
@@ -69,6 +69,9 @@ pub struct ContextStatus {
     /// Its backup, if it has one that goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<BackupStatus>,
+    /// The lease of its file, if it has a standby and this host is one of its two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<LeaseStatus>,
 }
 
 /// The calls of a context to one of its callees, or to a context that these call.
@@ -141,6 +144,7 @@ pub fn statuses(registry: &Registry, deployer: &Deployer, backups: &Board) -> Ve
                 .collect(),
             notice: notices.remove(generation.context()),
             backup: backups.of(generation.context().as_str()),
+            lease: backups.leases.of(generation.context().as_str()),
         }
     };
     generations.iter().map(of).collect()

@@ -240,7 +240,7 @@ pub fn drill(manifest: &Manifest, mut found: impl FnMut(&str, Result<Drilled, Er
         let name = &context.settings.name;
         let started = std::time::Instant::now();
         let drilled = fetched(manifest, &[name.to_string()], None, scratch.path()).and_then(|all| {
-            let Some((_, path, Fetched { at_ms, deltas })) = all.into_iter().next() else {
+            let Some((_, path, Fetched { at_ms, deltas, .. })) = all.into_iter().next() else {
                 return Err(Error::NoContinuous);
             };
             let bytes = fs::metadata(&path).map_or(0, |file| file.len());

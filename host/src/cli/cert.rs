@@ -202,8 +202,10 @@ fn placed(
         };
         return Err(CommandError::message(format!("the manifest has no host `{name}`"), remedy));
     };
-    let lives_there =
-        |context: &&ContextName| manifest.placement.host_of(context).is_some_and(|at| at.name == host.name);
+    let lives_there = |context: &&ContextName| {
+        manifest.placement.host_of(context).is_some_and(|at| at.name == host.name)
+            || manifest.pair(context).is_some_and(|pair| pair.contains(&&host.name))
+    };
     let placed = manifest.entries().map(|context| &context.settings.name).filter(lives_there);
     let contexts = if contexts.is_empty() { placed.map(ToString::to_string).collect() } else { contexts };
     Ok((contexts, into.unwrap_or_else(|| host.certificates.clone())))

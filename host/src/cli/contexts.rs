@@ -5,7 +5,7 @@ use super::global::Format;
 use super::out;
 use crate::admin::client::Client;
 use crate::admin::{CalleeStatus, ContextStatus};
-use crate::backup::continuous::BackupStatus;
+use crate::backup::continuous::{BackupStatus, LeaseStatus};
 use crate::limits;
 use crate::manifest::{Manifest, differing};
 use crate::times::rfc3339;
@@ -46,6 +46,9 @@ pub fn run(manifests: &[Manifest], format: Format) -> Result<(), CommandError> {
                 if let Some(behind) = context.backup.as_ref().and_then(behind) {
                     out::warning(&format!("`{}`: {behind}", context.context));
                 }
+                if let Some(lease) = context.lease.as_ref().and_then(uncertain) {
+                    out::warning(&format!("`{}`: {lease}", context.context));
+                }
             }
             out::text(&shown(&contexts))
         }
@@ -65,6 +68,16 @@ fn behind(backup: &BackupStatus) -> Option<String> {
         behind_ms / 1_000,
         out::size(*waiting_bytes)
     ))
+}
+
+/// Why a lease is a warning.
+fn uncertain(lease: &LeaseStatus) -> Option<String> {
+    let why = lease.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    match (lease.left_ms, lease.ready_ms) {
+        (Some(0), _) => Some(format!("nothing is committed, its lease is not renewed{why}")),
+        (None, None) if lease.holder.is_some() => Some(format!("its standby `{}` is not ready{why}", lease.standby)),
+        _ => lease.why.as_ref().map(|why| format!("its lease: {why}")),
+    }
 }
 
 fn shown(contexts: &[ContextStatus]) -> String {
@@ -160,6 +173,7 @@ mod tests {
             pretended: Vec::new(),
             notice: None,
             backup: None,
+            lease: None,
         }
     }
 

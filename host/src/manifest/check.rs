@@ -14,7 +14,7 @@ use super::placement_check;
 use super::problem::Place;
 use super::reconcile;
 use super::table::Document;
-use super::two_phase;
+use super::{standby_check, two_phase};
 use crate::limits;
 
 /// Paths that the host itself answers beside the mounts, unless `ops` is off or has an address of its own.
@@ -34,6 +34,7 @@ pub fn check(document: &Document<'_>, parsed: &Parsed) {
     two_phase::check(document, &parsed.manifest.contexts, &parsed.broken);
     reconcile::check(document, &parsed.manifest.reconciles, &parsed.manifest.contexts, &parsed.broken);
     placement_check::check(document, parsed);
+    standby_check::check(document, parsed);
     data(document, parsed);
 }
 

@@ -11,7 +11,7 @@ use super::keys::{capabilities, component, context_limits, names_interface, outg
 use super::model::Context;
 use super::shared::shared;
 use super::table::{At, Table};
-use super::{hosts, two_phase, variant};
+use super::{hosts, standby, two_phase, variant};
 
 /// The entry and its variants. `None` when the name or the component is missing: nothing can refer to such an entry.
 pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option<(Context, Vec<Context>)> {
@@ -41,6 +41,9 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
             "assets",
             "limits",
             "at",
+            "standby",
+            "takeover",
+            "acknowledge",
         ],
     );
     let (component, build) = component(&table, name.place, folder);
@@ -80,6 +83,7 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
     let limits = context_limits(table.table("limits"), None);
     let clicks = variant::clicks(&table);
     let at = hosts::at(&table, &mut places);
+    let standby = standby::standby(&table, &mut places);
     let (main, variants) = variant::tables(&table);
     table.finish();
     let (name, component) = (valid?, component?);
@@ -102,7 +106,7 @@ pub fn context(name: &At<String>, table: Table<'_, '_>, folder: &Path) -> Option
         outgoing,
         limits,
     };
-    let context = Context { settings, at, build, assets, scenarios, places };
+    let context = Context { settings, at, standby, build, assets, scenarios, places };
     let variants = variant::all(&context, variants, folder);
     Some((context, variants))
 }

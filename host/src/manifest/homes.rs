@@ -24,7 +24,7 @@ pub fn placement(hosts: Vec<PlacedHost>, default: Option<&HostName>, contexts: &
     };
     let homes: BTreeMap<_, _> = entries(contexts).filter_map(home).collect();
     let digest = Sha256::digest(agreed(&hosts, &homes, contexts)).into();
-    Placement { this: None, hosts, homes, digest }
+    Placement { this: None, hosts, placed: homes.clone(), homes, digest }
 }
 
 fn entries(contexts: &[Context]) -> impl Iterator<Item = &Context> {
@@ -39,6 +39,9 @@ fn agreed(hosts: &[PlacedHost], homes: &BTreeMap<ContextName, HostName>, context
     let mut hosts: Vec<&PlacedHost> = hosts.iter().collect();
     hosts.sort_by(|a, b| a.name.cmp(&b.name));
     hosts.iter().for_each(|host| line(&["host", host.name.as_str(), &host.address]));
+    let standbys: BTreeMap<&ContextName, &HostName> = entries(contexts)
+        .filter_map(|context| Some((&context.settings.name, context.standby.as_ref()?.host.as_ref()?)))
+        .collect();
     let mut settings: Vec<&ContextSettings> = entries(contexts).map(|context| &context.settings).collect();
     settings.sort_by(|a, b| a.name.cmp(&b.name));
     for context in settings {
@@ -47,6 +50,9 @@ fn agreed(hosts: &[PlacedHost], homes: &BTreeMap<ContextName, HostName>, context
         for publication in &context.publishes {
             let or_none = |key: &Option<String>| key.clone().unwrap_or_else(|| "-".to_owned());
             line(&["publishes", &publication.interface, &or_none(&publication.key), &or_none(&publication.due)]);
+        }
+        if let Some(standby) = standbys.get(&context.name) {
+            line(&["standby", standby.as_str()]);
         }
         let subscribes = context.subscribes.iter().map(|subscription| subscription.interface.as_str());
         sorted(subscribes).into_iter().for_each(|interface| line(&["subscribes", interface]));

@@ -128,7 +128,7 @@ pub fn no_at(table: &Table<'_, '_>, context: &str) {
 }
 
 /// The name of a host. Whether there is such a host is checked later.
-fn host_name(table: &Table<'_, '_>, key: &'static str) -> Option<At<HostName>> {
+pub(super) fn host_name(table: &Table<'_, '_>, key: &'static str) -> Option<At<HostName>> {
     let text = table.string(key, "books")?;
     if let Some(value) = HostName::new(&text.value) {
         return Some(At { value, place: text.place });

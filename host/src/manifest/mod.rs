@@ -26,6 +26,8 @@ mod problem;
 mod reconcile;
 mod schedule;
 mod shared;
+mod standby;
+mod standby_check;
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;
@@ -37,7 +39,7 @@ pub use homes::NoHost;
 pub use host_name::is_named;
 pub use model::{
     Build, Context, DueTimes, Feed, FeedToken, Host, Http, Interval, LogFormat, Manifest, Missed, Mount, Ops, Places,
-    ProxyHeader, Reconcile, RoutingKey, Schedule, Seed, Testers, Tls, TokenSecret, When, located,
+    ProxyHeader, Reconcile, RoutingKey, Schedule, Seed, Standby, Testers, Tls, TokenSecret, When, located,
 };
 pub use network::Network;
 pub use origins::{Company, ORIGIN_HEADERS};

@@ -137,6 +137,8 @@ pub struct Context {
     pub settings: ContextSettings,
     /// The host on which its entry has it live. A variant has none of its own.
     pub at: Option<HostName>,
+    /// Which host takes its file over, if one does. A variant has none of its own.
+    pub standby: Option<Standby>,
     pub build: Option<Build>,
     /// Static files served below its mount at `/assets/`.
     pub assets: Option<PathBuf>,
@@ -144,6 +146,17 @@ pub struct Context {
     pub scenarios: PathBuf,
     /// Where its entry and each of its keys stand, for problems found later.
     pub places: Places,
+}
+
+/// What a context asks for beyond its own host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standby {
+    /// The host that takes the file over.
+    pub host: Option<HostName>,
+    /// For how long the lease of the owner is not renewed before it is taken.
+    pub takeover: Duration,
+    /// Whether a commit is acknowledged only once the store of backups has it.
+    pub replicated: bool,
 }
 
 /// The places of one context's entry and its keys.

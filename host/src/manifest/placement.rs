@@ -66,6 +66,8 @@ pub struct Placement {
     pub hosts: Vec<PlacedHost>,
     /// The host of each context, without variants.
     pub(super) homes: BTreeMap<ContextName, HostName>,
+    /// The same by the manifest alone, wherever they have moved since.
+    pub(super) placed: BTreeMap<ContextName, HostName>,
     pub(super) digest: [u8; 32],
 }
 

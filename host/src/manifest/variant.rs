@@ -105,7 +105,15 @@ fn variant(context: &Context, name: &At<String>, table: Table<'_, '_>, folder: &
         limits,
     };
     // Assets are served from the mount, which is the context's.
-    Some(Context { settings, at: None, build, assets: None, scenarios: context.scenarios.clone(), places })
+    Some(Context {
+        settings,
+        at: None,
+        standby: None,
+        build,
+        assets: None,
+        scenarios: context.scenarios.clone(),
+        places,
+    })
 }
 
 fn refuse_name(table: &Table<'_, '_>, name: &At<String>) {

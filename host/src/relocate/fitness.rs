@@ -50,6 +50,13 @@ fn is_here(manifest: &Manifest, registry: &Registry, context: &ContextName, to: 
         let remedy = format!("set `at = \"{to}\"` in [context.{context}], and restart the hosts");
         return Err(Refused::new(format!("`{context}` has no file to move"), remedy));
     }
+    if let Some([own, standby]) = manifest.pair(context)
+        && ![own, standby].iter().any(|host| host.as_str() == to)
+    {
+        let message = format!("`{context}` has a standby, and lives on `{own}` or on `{standby}` alone");
+        let remedy = format!("change `standby` in [context.{context}] first, and restart the hosts");
+        return Err(Refused::new(message, remedy));
+    }
     Ok(())
 }
 

@@ -36,6 +36,12 @@ pub mod step {
     pub const TAKEN: &str = "taken";
     /// Nothing -> `Prediction`. From the target to the source: of a move to the one that asks.
     pub const PREDICT: &str = "predict";
+    /// Nothing -> what a standby needs in advance. From the standby to the owner.
+    pub const OUTFIT: &str = "outfit";
+    /// The next bytes of the component. From the standby to the owner.
+    pub const PART: &str = "part";
+    /// `Token`: the context lives on the host that says it.
+    pub const HOME: &str = "home";
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

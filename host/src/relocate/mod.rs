@@ -11,6 +11,7 @@
 //! Not here: how steps travel (`remote`), what hosts remember (`homes`), how a file is followed (`seam_store`).
 //!
 //! Imports point down this list only:
+//! - `adopt` is what happens without a source, because a host is gone.
 //! - `source` leads a move (`departure`, `sending`); `target` takes its steps; `arriving` finds out what came of them.
 //! - `predict` says what a move would take; `rehearse` measures it on the target.
 //! - `taking`: an operator decides what became of a move whose source is lost.
@@ -18,6 +19,7 @@
 //! - `review` puts what came of a move beside what was predicted.
 //! - `messages` is what they send each other; `report` is what the operator gets.
 
+mod adopt;
 mod arrival;
 mod arriving;
 mod departure;
@@ -50,6 +52,7 @@ use crate::forecast::Snapshot;
 use crate::manifest::Manifest;
 use crate::remote::Client;
 
+pub use adopt::Code;
 use arrival::Arrival;
 use messages::Token;
 pub use report::{CopyPrediction, Moved, PauseParts, PausePrediction, Prediction, Progress, Refused, Spread};
@@ -175,7 +178,10 @@ fn clear_away(config: &Config, data: &Path, context: &ContextName) {
 }
 
 /// Gives a file that is left from an earlier time, and its log, a name of its own.
-fn set_aside(path: &Path) -> std::io::Result<()> {
+///
+/// # Errors
+/// When it cannot be renamed.
+pub fn set_aside(path: &Path) -> std::io::Result<()> {
     if !path.exists() {
         return Ok(());
     }

@@ -91,7 +91,7 @@ impl Relocator {
     }
 
     /// Gives up a context that an operator has taken to the host `to`, while this one was thought to be lost.
-    pub(super) async fn give_up(&self, to: &str, context: &ContextName, body: &[u8]) -> Result<Bytes, String> {
+    pub(super) async fn was_taken(&self, to: &str, context: &ContextName, body: &[u8]) -> Result<Bytes, String> {
         let Token { token, .. } = parsed(body)?;
         let inner = &self.0;
         let home = Home { host: to.to_owned(), token };

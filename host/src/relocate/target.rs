@@ -39,11 +39,15 @@ impl Moves for Relocator {
                 step::ASK => json(&this.fate(&from, &context, parsed(&body)?)),
                 step::PROBE => json(&this.rehearse(&from, &context, &parsed(&body)?)),
                 step::PROBE_PAGES => this.probe_pages(&context, &body),
-                step::TAKEN => this.give_up(&from, &context, &body).await,
+                step::TAKEN => this.was_taken(&from, &context, &body).await,
                 step::PREDICT => json(&this.predict(&context, &from).await),
                 step::FETCH => {
                     let moved = this.extract(&format!("host {from}"), &context, &from, &mut |_| {}).await;
                     json(&moved.map_err(|Refused { message, remedy }| format!("{message} ({remedy})"))?)
+                }
+                step::OUTFIT | step::PART | step::HOME => {
+                    let work = move || this.take_step(&from, &context, &name, &body);
+                    tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?
                 }
                 other => Err(format!("a move has no step `{other}`: run the same version of `seam` on both hosts")),
             }
@@ -279,7 +283,7 @@ impl Relocator {
 }
 
 /// Writes a key, and keeps another one of the same name under a name of its own.
-fn take_key(folder: &Path, file: &str, text: &str) -> std::io::Result<()> {
+pub(super) fn take_key(folder: &Path, file: &str, text: &str) -> std::io::Result<()> {
     private::folder(folder)?;
     let path = folder.join(file);
     match std::fs::read_to_string(&path) {

@@ -146,10 +146,15 @@ impl Connection {
         })
     }
 
+    /// Whether rows have changed since the last commit that was counted.
+    pub fn has_changed(&self) -> bool {
+        self.sqlite.total_changes() != self.counted_changes.get()
+    }
+
     /// Counts the commit that is about to end the open transaction, as a part of it, unless no row has changed: such a
     /// commit writes nothing.
     pub fn count_commit(&self) -> rusqlite::Result<()> {
-        if self.sqlite.total_changes() == self.counted_changes.get() {
+        if !self.has_changed() {
             return Ok(());
         }
         if let Some(token) = self.token.get() {

@@ -8,15 +8,19 @@ use std::time::Instant;
 
 use rusqlite::Connection as Sqlite;
 
+use crate::bond::Bond;
 use crate::config::Config;
 use crate::connection::{Connection, Role};
+use crate::copies::Copies;
 use crate::copy::CopyError;
 use crate::database::Database;
 use crate::error::Error;
 use crate::look::{Log, look};
+use crate::mark::Mark;
 use crate::moment::Snapshot;
 use crate::open::{OpenError, failed, open};
 use crate::owner::Owner;
+use crate::term::Term;
 use crate::writer::Lease;
 use crate::{blocking, fault};
 
@@ -41,6 +45,17 @@ pub fn take_over(config: &Config, owner: &Owner) -> Result<(), OpenError> {
 pub fn owner_of(config: &Config) -> Result<Option<Owner>, OpenError> {
     let sqlite = look(config, Log::Read)?;
     Owner::read(&sqlite).map_err(|source| failed(&config.path, source))
+}
+
+/// How many commits the file that `config` names has had, with its log; `None` when no host has marked it. Changes
+/// nothing.
+///
+/// # Errors
+/// When it cannot be read as a database.
+pub fn commits_of(config: &Config) -> Result<Option<u64>, OpenError> {
+    let sqlite = look(config, Log::Read)?;
+    let mark = Mark::read(&sqlite).map_err(|source| failed(&config.path, source))?;
+    Ok(mark.map(|mark| mark.commits))
 }
 
 /// Runs `write` as one counted commit.
@@ -107,11 +122,32 @@ impl Database {
         claimed.map(|()| owner)
     }
 
+    /// From now on the file is bound, besides what binds it already.
+    pub fn bind(&self, bond: &Bond) {
+        self.writer.health.bind(bond);
+    }
+
+    /// What the commits of the file wait for.
+    pub fn copies(&self) -> Option<&Arc<Copies>> {
+        self.writer.health.copies()
+    }
+
+    /// The term to which the file is bound.
+    pub fn term(&self) -> Option<&Arc<Term>> {
+        self.writer.health.term()
+    }
+
+    /// From now on no statement begins: another host has taken the file over.
+    pub fn give_up(&self, to: &Owner) {
+        self.writer.health.moved(to);
+    }
+
     /// Holds the writer: the transactions of others have ended, and the next ones wait.
     ///
     /// # Errors
-    /// When the writer is not free before `deadline`, or the file is in doubt.
+    /// When the writer is not free before `deadline`, the file is in doubt, or this host may not commit to it.
     pub fn hold(self: &Arc<Self>, deadline: Instant) -> Result<Held, Error> {
+        self.writer.health.in_term()?;
         let lease = self.writer.exclusive(deadline)?;
         Ok(Held { database: self.clone(), lease: Some(lease) })
     }

@@ -14,12 +14,15 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use crate::bond::Bond;
 use crate::clock::Clock;
+use crate::copies::Copies;
 use crate::error::Error;
 use crate::limits;
 use crate::log_file::path_of;
 use crate::owner::Owner;
 use crate::page_seals::PageSeals;
+use crate::term::Term;
 use crate::vfs;
 
 /// Why a store does not work as it should, through no fault of its context.
@@ -120,6 +123,10 @@ pub(super) struct Health {
     closed: AtomicBool,
     /// The host that owns the file now, if it is another one.
     moved: OnceLock<String>,
+    /// Until when this host may commit, if another one takes the file over when this one is gone.
+    term: OnceLock<Arc<Term>>,
+    /// What its commits wait for.
+    copies: OnceLock<Arc<Copies>>,
     /// Copies of what `state` says, for the path of every call.
     fenced: AtomicBool,
     failing: AtomicBool,
@@ -142,6 +149,7 @@ impl Health {
     /// Of the file at `path`, which this process has just opened, with its log.
     pub fn new(path: &Path, clock: Clock) -> Self {
         let log_path = path_of(path);
+        let bond = Bond::of(path);
         Self {
             path: path.to_owned(),
             clock,
@@ -151,6 +159,8 @@ impl Health {
             seals: vfs::seals_of(path),
             closed: AtomicBool::new(false),
             moved: OnceLock::new(),
+            term: bond.term.map_or_else(OnceLock::new, OnceLock::from),
+            copies: bond.copies.map_or_else(OnceLock::new, OnceLock::from),
             fenced: AtomicBool::new(false),
             failing: AtomicBool::new(false),
             in_doubt: AtomicBool::new(false),
@@ -194,6 +204,35 @@ impl Health {
     pub fn certain(&self) {
         self.in_doubt.store(false, Relaxed);
         *self.doubt.lock() = None;
+    }
+
+    /// From now on the file is bound, besides what binds it already.
+    pub fn bind(&self, bond: &Bond) {
+        if let Some(term) = &bond.term {
+            self.term.set(term.clone()).ok();
+        }
+        if let Some(copies) = &bond.copies {
+            self.copies.set(copies.clone()).ok();
+        }
+    }
+
+    pub fn term(&self) -> Option<&Arc<Term>> {
+        self.term.get()
+    }
+
+    pub fn copies(&self) -> Option<&Arc<Copies>> {
+        self.copies.get()
+    }
+
+    /// # Errors
+    /// While this host may not commit.
+    pub fn in_term(&self) -> Result<(), Error> {
+        match self.term.get() {
+            Some(term) if term.has_ended() => Err(Error::Unavailable(
+                "this host could not renew its lease of the file, and another host may have taken it over".to_owned(),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// # Errors

@@ -7,9 +7,9 @@
 //! Floors, each importing only those after it: `accounts, migrate, promises, register -> examine -> moment -> compare,
 //! copy, feed, follow, inbox, inspect, invariant, saga, schedules, timers, two_phase -> outbox, schema -> database ->
 //! transaction -> writer, readers -> sealing, votes -> look -> open, host, health -> connection, full_text -> tails ->
-//! log_file, mark, bounded -> confine, functions, program, redo, row_seals, sql, statistics, vfs -> bell, callable,
-//! host_table, lane, rows, config, page_seals -> seal -> key, blocking, fault, oneshot, damage -> error, clock, ids,
-//! ltx, private, text, visible -> limits`.
+//! log_file, mark, bounded -> confine, functions, program, redo, row_seals, sql, statistics, vfs -> bond -> copies ->
+//! bell, callable, host_table, lane, rows, config, page_seals -> seal -> key, blocking, fault, oneshot, damage ->
+//! error, clock, ids, ltx, private, term, text, visible -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
 //! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`), pages
 //! in the format of backups (`ltx`), faults for tests (`fault`).
@@ -28,12 +28,14 @@ pub mod visible;
 
 mod accounts;
 mod bell;
+mod bond;
 mod bounded;
 mod callable;
 mod compare;
 mod config;
 mod confine;
 mod connection;
+mod copies;
 mod copy;
 mod damage;
 mod database;
@@ -79,6 +81,7 @@ mod sql;
 mod statistics;
 mod tables;
 mod tails;
+mod term;
 mod timers;
 mod transaction;
 mod two_phase;
@@ -91,8 +94,10 @@ mod tests;
 
 pub use accounts::{Account, account};
 pub use bell::Listener;
+pub use bond::Bond;
 pub use compare::Difference;
 pub use config::{Config, Settings, file_name};
+pub use copies::Copies;
 pub use copy::CopyError;
 pub use database::Database;
 pub use encrypting::encrypt_if_clear;
@@ -101,7 +106,7 @@ pub use event_tables::{EventTables, SetAside};
 pub use examine::{Author, Disagreement, Found, Range, Side, Terms, disagreements, each_disagreement};
 pub use feed::{Feed, FeedEntry, FeedPage, FeedRequest};
 pub use follow::{Changes, FollowError, Follower};
-pub use handover::{Held, NotHandedOver, owner_of, take_over};
+pub use handover::{Held, NotHandedOver, commits_of, owner_of, take_over};
 pub use health::{Doubt, Trouble};
 pub use host::{HostFile, HostFileError};
 pub use inbox::{Source, WaitState, Waiting, WaitingCount};
@@ -130,6 +135,7 @@ pub use seal::{Seal, Sealed};
 pub use sealing::seal_if_plain;
 pub use statistics::Statistics;
 pub use tables::Table;
+pub use term::Term;
 pub use transaction::Transaction;
 pub use two_phase::{Decided, Decision, Voted, new_transaction_id};
 pub use votes::{Forced, Vote, path_of as promise_of};

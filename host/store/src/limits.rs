@@ -64,6 +64,9 @@ pub const STORE_HEAP_MB: u64 = 128;
 pub const STORE_WRITE_QUEUE_MAX: usize = 256;
 /// Transactions that share one commit. Past some dozens the fsync is no longer what they cost.
 pub const STORE_GROUP_MAX: usize = 64;
+/// How long a commit waits to be in the store of backups, where its context asks for that: a request that is tried
+/// again, and less than most callers wait.
+pub const STORE_COPY_MS_MAX: u64 = 5_000;
 /// How long a group takes further transactions in: about one fsync, so that none waits much longer than it would alone.
 pub const STORE_GROUP_MS: u64 = 5;
 /// How long one transaction may hold the writer, however much time its call has left: other transactions wait for it.

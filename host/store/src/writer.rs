@@ -26,6 +26,7 @@ use parking_lot::Mutex;
 use crate::bell::Bell;
 use crate::config::Config;
 use crate::connection::{Connection, Role};
+use crate::copies::Copies;
 use crate::error::{self, Error};
 use crate::health::Health;
 use crate::mark::Mark;
@@ -149,6 +150,7 @@ impl Writer {
     /// Waits for the lease and opens a savepoint in the group's outer transaction.
     pub fn begin(&self, deadline: Instant) -> Result<Lease, Error> {
         self.health.usable()?;
+        self.health.in_term()?;
         let lease = self.lease(deadline)?;
         self.opened(self.if_writable(lease)?)
     }
@@ -206,13 +208,18 @@ impl Writer {
         }
         let outcome = Arc::new(Oneshot::new());
         lease.group.push(outcome.clone());
-        match self.hand_to_next(lease) {
+        let before = self.health.copies().map_or(0, |copies| copies.committed());
+        let outcome = match self.hand_to_next(lease) {
             Ok(()) => blocking::block_in_place(|| outcome.receive()),
             Err(lease) => {
                 // The outcome is there once the group has ended: no wait, so the worker keeps its tasks.
                 self.end_group(lease);
                 outcome.receive()
             }
+        };
+        match (&outcome, self.health.copies()) {
+            (CommitOutcome::Durable, Some(copies)) => until_copied(copies, before),
+            _ => outcome,
         }
     }
 
@@ -336,6 +343,16 @@ impl Writer {
             lease.lose_group();
             return;
         };
+        // Looked at again: the transactions may have run for long.
+        let changes = connection.has_changed();
+        let in_term = if changes { self.health.in_term() } else { Ok(()) };
+        if let Err(refused) = in_term {
+            for member in lease.group.drain(..) {
+                member.send(CommitOutcome::Failed(refused.clone()));
+            }
+            lease.end_outer();
+            return;
+        }
         let outcome = match blocking::block_in_place(|| commit(connection)) {
             Ok(()) => self.health.look(true).map_or_else(CommitOutcome::Failed, |()| CommitOutcome::Durable),
             Err(error) => {
@@ -364,6 +381,9 @@ impl Writer {
         if matches!(outcome, CommitOutcome::Durable) {
             self.counters.commits.fetch_add(lease.group.len() as u64, Relaxed);
             Counters::add(&self.counters.groups, 1);
+            if let Some(copies) = self.health.copies().filter(|_| changes) {
+                copies.count_commit();
+            }
         }
         for member in lease.group.drain(..) {
             member.send(outcome.clone());
@@ -441,6 +461,20 @@ fn connection_of(state: &State) -> Option<&Connection> {
 
 fn closed() -> Error {
     Error::Unavailable("the connection was closed after a failure".to_owned())
+}
+
+/// Waits until all that is committed is copied, if anything was since there were `before` commits.
+fn until_copied(copies: &Copies, before: u64) -> CommitOutcome {
+    let count = copies.committed();
+    let time = Duration::from_millis(limits::STORE_COPY_MS_MAX);
+    if count == before || blocking::block_in_place(|| copies.wait(count, time)) {
+        return CommitOutcome::Durable;
+    }
+    CommitOutcome::Failed(Error::Unavailable(format!(
+        "the commit is on the disk of this host, and may or may not stay: the store of backups did not have it within {} \
+         ms",
+        limits::STORE_COPY_MS_MAX
+    )))
 }
 
 fn commit(connection: &Connection) -> rusqlite::Result<()> {

@@ -35,6 +35,7 @@ mod reconciling;
 mod rollback;
 mod sagas;
 mod seeding;
+mod standing_by;
 mod stores;
 mod turning_bad;
 mod two_phase;

@@ -18,6 +18,7 @@ mod placed;
 mod reconciling;
 mod relocated;
 mod scenarios;
+mod standing_by;
 mod strangers;
 mod tampered;
 mod together;

@@ -6,6 +6,8 @@ use parking_lot::Mutex;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts};
 use serde::{Deserialize, Serialize};
 
+use super::lease_board::LeaseBoard;
+
 /// The backup of one context at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct BackupStatus {
@@ -15,6 +17,9 @@ pub struct BackupStatus {
     pub looked_ms: u64,
     /// For how long there have been changes that are not stored, in milliseconds; 0 when there are none.
     pub behind_ms: u64,
+    /// The number of the last snapshot that was stored since the host started; 0 before it.
+    #[serde(default)]
+    pub snapshot: u64,
     /// Bytes that wait on this host's disk.
     pub waiting_bytes: u64,
     /// Why the last attempt failed; `None` when it did not.
@@ -31,6 +36,8 @@ pub struct Board {
     files: IntCounterVec,
     bytes: IntCounterVec,
     failures: IntCounterVec,
+    /// Of those that a standby takes over.
+    pub leases: LeaseBoard,
 }
 
 impl Board {
@@ -65,6 +72,7 @@ impl Board {
             )?,
             bytes: counter("seam_backup_bytes_total", "Bytes of a context's backup that were stored", &["context"])?,
             failures: counter("seam_backup_failures_total", "Attempts to store that failed", &["context"])?,
+            leases: LeaseBoard::new(registry)?,
         })
     }
 

@@ -6,6 +6,8 @@
 //! Invariants: a file under its name is complete. One that is there is never replaced, so that a second host that
 //! stores under the same name is noticed.
 
+mod objects;
+
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -185,7 +187,7 @@ impl Destination {
         Ok(found)
     }
 
-    /// Stores the file at `path`. One that is there with as many bytes is this one: its answer was lost.
+    /// Stores the file at `path`. One that is there with the same bytes is this one: its answer was lost.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -194,10 +196,10 @@ impl Destination {
             Kind::Folder(folder) => {
                 let to = folder_of(folder, context, item.level).join(name(item.first, item.last));
                 let failed = |source| DestinationError::Folder { path: to.clone(), source };
-                if let Ok(there) = fs::metadata(&to) {
-                    return Ok(if there.len() == item.bytes { Put::Done } else { Put::Taken });
+                if to.exists() || !put_in_folder(path, &to, item.at_ms).map_err(failed)? {
+                    let there = fs::metadata(&to).map_err(failed)?.len() == item.bytes;
+                    return self.same(there, (context, item), path).await;
                 }
-                put_in_folder(path, &to, item.at_ms).map_err(failed)?;
                 Ok(Put::Done)
             }
             Kind::Bucket { bucket, prefix, store } => {
@@ -217,7 +219,7 @@ impl Destination {
                     }
                 }
                 match store.head(&key).await {
-                    Ok(there) => return Ok(if there.size == item.bytes { Put::Done } else { Put::Taken }),
+                    Ok(there) => return self.same(there.size == item.bytes, (context, item), path).await,
                     Err(object_store::Error::NotFound { .. }) => {}
                     Err(error) => return Err(failed(error)),
                 }
@@ -239,6 +241,18 @@ impl Destination {
                 Ok(Put::Done)
             }
         }
+    }
+
+    /// What it is that has the name of an item already. A large one with as many bytes is taken for the same.
+    async fn same(&self, size: bool, (context, item): (&str, &Item), path: &Path) -> Result<Put, DestinationError> {
+        let small = item.bytes <= limits::BACKUP_PART_BYTES as u64;
+        let folder = match &self.0 {
+            Kind::Folder(_) => format!("ltx/{}", item.level),
+            Kind::Bucket { .. } => format!("{:04x}", item.level),
+        };
+        let at = (folder.as_str(), &*name(item.first, item.last));
+        let is = size && (!small || self.is_same(context, at, path).await?);
+        Ok(if is { Put::Done } else { Put::Taken })
     }
 
     /// Writes a file of the backup to `path`.
@@ -306,10 +320,11 @@ impl Destination {
     }
 }
 
-fn put_in_folder(from: &Path, to: &Path, at_ms: u64) -> std::io::Result<()> {
+/// `false` when there is one by this name.
+fn put_in_folder(from: &Path, to: &Path, at_ms: u64) -> std::io::Result<bool> {
     let folder = to.parent().unwrap_or(to);
     private::folder(folder)?;
-    let partial = to.with_extension("partial");
+    let partial = objects::partial(to);
     private::copy(from, &partial)?;
     let file = fs::File::options().write(true).open(&partial)?;
     file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_millis(at_ms))?;
@@ -317,8 +332,11 @@ fn put_in_folder(from: &Path, to: &Path, at_ms: u64) -> std::io::Result<()> {
     // Fails if the name is there.
     let linked = fs::hard_link(&partial, to);
     fs::remove_file(&partial)?;
-    linked?;
-    fs::File::open(folder)?.sync_all()
+    match linked {
+        Ok(()) => fs::File::open(folder)?.sync_all().map(|()| true),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn folder_of(root: &Path, context: &str, level: u8) -> PathBuf {

@@ -8,12 +8,13 @@ use std::fs;
 use std::io::BufReader;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::time::SystemTime;
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use seam_store::ltx::{LtxError, LtxReader};
+use seam_store::ltx::{Header, LtxError, LtxReader, LtxWriter};
 use seam_store::private;
 
-use super::destination::{DELTAS, Destination, DestinationError, SNAPSHOTS, Stored, name};
+use super::destination::{DELTAS, Destination, DestinationError, Item, Put, SNAPSHOTS, Stored, name};
 use crate::{limits, times};
 
 /// The state that was written.
@@ -23,6 +24,8 @@ pub struct Fetched {
     pub at_ms: u64,
     /// Deltas that it took.
     pub deltas: usize,
+    /// The number of its last transaction.
+    pub last: u64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -117,7 +120,76 @@ pub async fn fetch(
         fs::remove_file(&file).map_err(unwritten)?;
     }
     to.sync_all().map_err(unwritten)?;
-    Ok(Fetched { at_ms: at, deltas: wanted.len() })
+    Ok(Fetched { at_ms: at, deltas: wanted.len(), last: number })
+}
+
+/// Puts the next delta after transaction `last` into the file at `path`, which has the state of that transaction. When
+/// the delta was made; `None` when there is none yet.
+///
+/// # Errors
+/// When it cannot be fetched, or used. The file is of no use then.
+pub async fn advance(
+    from: &Destination,
+    context: &str,
+    last: u64,
+    (path, scratch): (&Path, &Path),
+) -> Result<Option<u64>, HistoryError> {
+    let next = last + 1;
+    let one = Stored { level: DELTAS, first: next, last: next, bytes: 0, stored: SystemTime::UNIX_EPOCH };
+    let file = scratch.join(format!("{context}-{}", name(next, next)));
+    match from.get(context, &one, &file).await {
+        Err(error) if Destination::is_missing(&error) => return Ok(None),
+        got => got?,
+    }
+    let unwritten = |source| HistoryError::Write { path: path.display().to_string(), source };
+    let to = fs::File::options().read(true).write(true).open(path).map_err(unwritten)?;
+    let unusable = |source| HistoryError::Ltx { context: context.to_owned(), name: name(next, next), source };
+    let at_ms = apply(&file, &to).map_err(unusable)?;
+    fs::remove_file(&file).map_err(unwritten)?;
+    Ok(Some(at_ms))
+}
+
+/// Stores that the state at `path`, which is that of transaction `last`, is also the next one, so that no other host
+/// can store another state after it. `false` when there is a next one already.
+///
+/// # Errors
+/// When it cannot be stored.
+pub async fn fence(
+    to: &Destination,
+    context: &str,
+    last: u64,
+    (path, scratch): (&Path, &Path),
+) -> Result<bool, HistoryError> {
+    let next = last + 1;
+    let unwritten = |source| HistoryError::Write { path: path.display().to_string(), source };
+    let unusable = |source| HistoryError::Ltx { context: context.to_owned(), name: name(next, next), source };
+    let state = fs::File::open(path).map_err(unwritten)?;
+    let bytes = state.metadata().map_err(unwritten)?.len();
+    let page_bytes = page_bytes(to, context).await?;
+    let file_pages = u32::try_from(bytes / u64::from(page_bytes)).unwrap_or(u32::MAX);
+    let mut page = vec![0; page_bytes as usize];
+    state.read_exact_at(&mut page, 0).map_err(unwritten)?;
+    let file = scratch.join(format!("{context}-{}", name(next, next)));
+    let at_ms = times::now_ms();
+    let header = Header { page_bytes, file_pages, first: next, last: next, at_ms };
+    let write = || -> Result<u64, LtxError> {
+        let mut writer = LtxWriter::new(private::file(&file)?, header)?;
+        writer.page(1, &page)?;
+        Ok(writer.finish()?.1)
+    };
+    let bytes = write().map_err(unusable)?;
+    let item = Item { level: DELTAS, first: next, last: next, bytes, at_ms };
+    let put = to.put(context, &item, &file).await?;
+    fs::remove_file(&file).map_err(unwritten)?;
+    Ok(put == Put::Done)
+}
+
+/// Of a context's file, by its newest snapshot.
+async fn page_bytes(from: &Destination, context: &str) -> Result<u32, HistoryError> {
+    let all = from.list(context).await?;
+    let snapshot = all.iter().rev().find(|one| one.level == SNAPSHOTS);
+    let none = || HistoryError::None { context: context.to_owned(), before_ms: None };
+    Ok(from.header(context, snapshot.ok_or_else(none)?).await?.page_bytes)
 }
 
 /// Those of `deltas`, which rise in time, that were made by `at_ms`.

@@ -3,13 +3,14 @@
 //!
 //! From the top down: `ship` makes the backup of one context; `history` finds a state again; `image` puts a snapshot
 //! together; `spool` is what waits on the disk; `destination` is the store of backups, over `bucket` or in a folder;
-//! `board` is what operators see.
+//! `board` is what operators see, `lease_board` what they see of standbys.
 
 mod board;
 mod bucket;
 mod destination;
 mod history;
 mod image;
+mod lease_board;
 mod ship;
 mod spool;
 
@@ -18,10 +19,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seam_runtime::serve::Registry;
-use seam_store::{Database, blocking, chain};
-use tokio::sync::watch;
+use seam_store::{Bond, Copies, Database, blocking, chain};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
+use crate::homes::config_of;
 use crate::limits;
 use crate::manifest::Manifest;
 
@@ -30,12 +32,23 @@ use spool::Spool;
 
 pub use board::{BackupStatus, Board};
 pub use destination::{Destination, DestinationError, Stored};
-pub use history::{Fetched, HistoryError, fetch};
+pub use history::{Fetched, HistoryError, advance, fence, fetch};
+pub use lease_board::{LeaseBoard, LeaseStatus};
 
 /// The backups of all contexts of a host that serves.
 pub struct Continuous {
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// Has the next file of a context's backup get a number above `last`.
+///
+/// # Errors
+/// When it cannot be noted.
+pub fn number_after(data: &Path, context: &str, last: u64) -> std::io::Result<()> {
+    let mut spool = Spool::open(folder(data).join(context))?;
+    spool.drop_all();
+    spool.note_last(last)
 }
 
 /// Where what is not stored yet waits, in the data folder.
@@ -53,18 +66,36 @@ impl Continuous {
         registry: &Registry,
         board: &Arc<Board>,
     ) -> Result<Option<Self>, DestinationError> {
-        let Some(settings) = &manifest.backup else { return Ok(None) };
-        let to = Destination::of(settings)?;
+        let Some(backup) = &manifest.backup else { return Ok(None) };
+        let to = Destination::of(backup)?;
         let (stop, stopped) = watch::channel(false);
-        let contexts = manifest.here().filter(|context| context.settings.store.is_some());
         let mut tasks = Vec::new();
-        for context in contexts.map(|context| context.settings.name.to_string()) {
+        // Those of other hosts, too: they may come here.
+        for settings in manifest.contexts.iter().map(|context| &context.settings) {
+            if settings.store.is_none() {
+                continue;
+            }
+            let leased = manifest.placement.this.is_some() && manifest.pair(&settings.name).is_some();
+            let context = settings.name.to_string();
             let path = folder(&manifest.host.data).join(&context);
             let spool = Spool::open(path.clone()).map_err(|source| DestinationError::Folder { path, source })?;
             let (name, registry) = (context.clone(), registry.clone());
+            let wanted = Arc::new(Notify::new());
+            let copies = manifest.is_replicated(&settings.name).then(|| {
+                let wanted = wanted.clone();
+                Arc::new(Copies::new(move || wanted.notify_one()))
+            });
+            if let (Some(_), Some(config)) = (&copies, config_of(manifest, &settings.name)) {
+                let bond = Bond { term: None, copies: copies.clone() };
+                bond.bind(&config.path);
+                if let Some(file) = database(&registry, &name) {
+                    file.bind(&bond);
+                }
+            }
             let source = Box::new(move || database(&registry, &name));
-            let ship = Ship::new(context, source, (to.clone(), settings), spool, board.clone());
-            tasks.push(tokio::spawn(run(ship, stopped.clone())));
+            let ship = Ship::new(context, source, (to.clone(), backup), spool, board.clone()).with_lease(leased);
+            let ship = ship.with_copies(copies);
+            tasks.push(tokio::spawn(run(ship, wanted, stopped.clone())));
         }
         Ok(Some(Self { stop, tasks }))
     }
@@ -86,11 +117,12 @@ fn database(registry: &Registry, context: &str) -> Option<Arc<Database>> {
     own.database().cloned()
 }
 
-async fn run(mut ship: Ship, mut stopped: watch::Receiver<bool>) {
+async fn run(mut ship: Ship, wanted: Arc<Notify>, mut stopped: watch::Receiver<bool>) {
     loop {
         let pause = blocking::block_in_place(|| ship.tick());
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
+            () = wanted.notified() => {}
             finished = ended(&mut ship.work) => ship.finished = Some(finished),
             _ = stopped.changed() => break,
         }

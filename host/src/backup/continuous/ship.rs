@@ -8,20 +8,22 @@
 //! store that is away, another host has taken the name), a snapshot is the next thing to be stored.
 //! Not here: where files are stored (`destination`), what waits on the disk (`spool`).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use seam_store::ltx::{Header, LtxError};
-use seam_store::{Changes, Database, FollowError, Follower, chain};
+use seam_store::{Changes, Copies, Database, FollowError, Follower, chain};
 use tokio::task::{JoinError, JoinHandle};
 
 use super::board::{BackupStatus, Board};
-use super::destination::{Destination, DestinationError, Put, SNAPSHOTS};
+use super::destination::{Destination, DestinationError, Item, Put, SNAPSHOTS};
 use super::image::{Image, ImageError};
 use super::spool::Spool;
 use crate::limits;
 use crate::manifest::BackupSettings;
 use crate::pause::pause_ms;
+use crate::times::now_ms;
 
 /// What keeps a context from being backed up.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +60,16 @@ pub(super) struct Ship {
     spool: Spool,
     board: Arc<Board>,
     following: Option<Following>,
+    /// Whether another host may take the file over: then nothing is stored unless this host may commit.
+    leased: bool,
+    /// Commits that wait until they are stored, if they do.
+    copies: Option<Arc<Copies>>,
+    /// How many of them are in what was made so far.
+    taken: u64,
+    /// The same for files that are not stored yet, by their numbers.
+    covers: BTreeMap<u64, u64>,
+    /// Whether the file is open here.
+    present: bool,
     /// The number of the last transaction that was given out. `None` until the store of backups has been asked.
     last: Option<u64>,
     /// Too much waited and was dropped: nothing is followed until the store of backups answers.
@@ -72,6 +84,8 @@ pub(super) struct Ship {
     failed: u32,
     why: Option<String>,
     stored_ms: Option<u64>,
+    /// See `BackupStatus`.
+    snapshot: u64,
     looked_ms: u64,
     /// Since when changes are not followed by deltas.
     open_since_ms: Option<u64>,
@@ -112,6 +126,11 @@ impl Ship {
             spool,
             board,
             following: None,
+            leased: false,
+            copies: None,
+            taken: 0,
+            covers: BTreeMap::new(),
+            present: false,
             overflowed: false,
             work: None,
             finished: None,
@@ -121,6 +140,7 @@ impl Ship {
             failed: 0,
             why: None,
             stored_ms: None,
+            snapshot: 0,
             looked_ms: 0,
             open_since_ms: None,
             forget: false,
@@ -132,13 +152,27 @@ impl Ship {
         }
     }
 
+    /// Stores only while the host holds the lease of the file.
+    pub fn with_lease(mut self, leased: bool) -> Self {
+        self.leased = leased;
+        self
+    }
+
+    /// Says which commits are stored, and stores as soon as there are some.
+    pub fn with_copies(mut self, copies: Option<Arc<Copies>>) -> Self {
+        self.copies = copies;
+        self
+    }
+
     /// Does what is due, which may block. When to come again, unless a request ends before.
     pub fn tick(&mut self) -> Duration {
         if let Some(finished) = self.finished.take() {
             self.note(finished);
         }
         let now = Instant::now();
-        if now >= self.follow_at {
+        // While a request runs, commits gather for the next one.
+        let waited_for = self.work.is_none() && self.committed() > self.taken;
+        if now >= self.follow_at || waited_for {
             self.follow_at = now + self.every;
             let looked_ms = now_ms();
             let followed = self.follow();
@@ -185,8 +219,14 @@ impl Ship {
         let database = (self.source)().filter(|database| !database.is_fenced());
         let same = |following: &Following| database.as_ref().is_some_and(|now| Arc::ptr_eq(now, &following.database));
         self.following.take_if(|following| !same(following));
+        self.present = database.is_some();
         let Some(database) = database else {
             self.open_since_ms = None;
+            self.last = None;
+            if self.leased && self.spool.next().is_some() {
+                // Another host has gone on from the state that is stored.
+                self.spool.drop_all();
+            }
             return Ok(false);
         };
         if self.following.as_ref().is_none_or(|following| following.live.is_none()) {
@@ -215,9 +255,11 @@ impl Ship {
 
     fn go_on(&mut self, following: &mut Following) -> Result<bool, Error> {
         if let Some(live) = &mut following.live {
+            let committed = self.committed();
             while let Some(changes) = live.changes()? {
                 self.delta(live.page_bytes(), &changes)?;
             }
+            self.cover(committed);
         }
         let Some((follower, image)) = &mut following.imaging else {
             let due = self.delta_bytes
@@ -234,6 +276,7 @@ impl Ship {
             }
             return Ok(true);
         }
+        let committed = self.committed();
         while let Some(changes) = follower.changes()? {
             image.apply(&changes)?;
         }
@@ -253,8 +296,38 @@ impl Ship {
         let header = Header { page_bytes, file_pages, first: 1, last: number, at_ms };
         let item = self.spool.add(header, |writer| image.write(writer))?;
         (self.deltas, self.delta_bytes, self.snapshot_bytes) = (0, 0, item.bytes);
-        following.live.get_or_insert(follower);
+        if following.live.is_none() {
+            following.live = Some(follower);
+            self.cover(committed);
+        }
         Ok(false)
+    }
+
+    fn committed(&self) -> u64 {
+        self.copies.as_ref().map_or(0, |copies| copies.committed())
+    }
+
+    /// The first `count` commits are in what was made up to now.
+    fn cover(&mut self, count: u64) {
+        let Some(copies) = &self.copies else { return };
+        self.taken = self.taken.max(count);
+        match self.spool.back() {
+            Some(item) => drop(self.covers.insert(item.last, count)),
+            None => copies.copied(count),
+        }
+    }
+
+    /// This file is stored.
+    fn covered(&mut self, item: &Item) {
+        let Some(copies) = &self.copies else { return };
+        // The next owner starts from all deltas that are stored. It may have looked for snapshots before.
+        if item.level == SNAPSHOTS && !self.may_store() {
+            return;
+        }
+        if let Some(count) = self.covers.remove(&item.last) {
+            copies.copied(count);
+        }
+        self.covers = self.covers.split_off(&item.last);
     }
 
     fn image_of(&self, database: &Arc<Database>) -> Result<(Follower, Image), Error> {
@@ -283,7 +356,14 @@ impl Ship {
     }
 
     fn has_work(&self) -> bool {
-        self.last.is_none() || self.overflowed || self.spool.next().is_some() || self.forget
+        let asks = self.present && (self.last.is_none() || self.overflowed);
+        (asks || self.spool.next().is_some() || self.forget) && self.may_store()
+    }
+
+    /// What an owner stores that has lost its lease would mix with what the next one stores.
+    fn may_store(&self) -> bool {
+        let held = |database: Arc<Database>| database.term().is_some_and(|term| !term.has_ended());
+        !self.leased || (self.source)().is_some_and(held)
     }
 
     /// Begins the next request to the store of backups.
@@ -329,16 +409,22 @@ impl Ship {
     fn took(&mut self, done: Done) {
         match done {
             Done::Listed(last) => {
-                self.last = Some(last.max(self.last.unwrap_or_default()));
+                // A takeover notes a higher number than those that are stored.
+                let noted = self.spool.last().max(self.last).unwrap_or_default();
+                self.last = Some(last.max(noted));
                 self.overflowed = false;
                 self.follow_at = Instant::now();
             }
             Done::Put(Put::Done) => {
                 let Some(item) = self.spool.done() else { return };
                 self.stored_ms = Some(item.at_ms);
+                self.covered(&item);
                 let snapshot = item.level == SNAPSHOTS;
                 self.board.stored(&self.context, if snapshot { "snapshot" } else { "delta" }, item.bytes);
                 self.forget |= snapshot;
+                if snapshot {
+                    self.snapshot = item.last;
+                }
                 if self.following.as_ref().is_some_and(|following| following.live.is_some()) {
                     self.open_since_ms = None;
                 }
@@ -366,12 +452,16 @@ impl Ship {
     }
 
     fn show(&self) {
+        if !self.present && self.stored_ms.is_none() && self.spool.next().is_none() {
+            return;
+        }
         let oldest = [self.spool.oldest_ms(), self.open_since_ms].into_iter().flatten().min();
         self.board.set(
             &self.context,
             BackupStatus {
                 stored_ms: self.stored_ms,
                 looked_ms: self.looked_ms,
+                snapshot: self.snapshot,
                 behind_ms: oldest.map_or(0, |oldest| now_ms().saturating_sub(oldest).max(1)),
                 waiting_bytes: self.spool.bytes(),
                 why: self.why.clone(),
@@ -396,11 +486,6 @@ async fn forget(to: &Destination, context: &str, keep: Duration) -> Result<(), D
         to.remove(context, one).await?;
     }
     Ok(())
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -111,6 +111,11 @@ impl Spool {
         self.waiting.front().map(|item| (item, self.path(item)))
     }
 
+    /// What was made last, while it waits.
+    pub fn back(&self) -> Option<&Item> {
+        self.waiting.back()
+    }
+
     /// The first one is stored.
     pub fn done(&mut self) -> Option<Item> {
         let item = self.waiting.pop_front()?;

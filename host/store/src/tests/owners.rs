@@ -91,3 +91,60 @@ fn a_copy_belongs_to_the_host_that_takes_it_over() {
     copy.execute("INSERT INTO item (name, stock) VALUES ('there', 1)", &[], soon()).unwrap();
     assert_eq!(shop.claim("books", soon()).unwrap(), owner("books", 1), "the file itself is as it was");
 }
+
+#[test]
+fn a_file_is_written_during_its_term_alone_and_read_always() {
+    let shop = shop();
+    shop.claim("books", soon()).unwrap();
+    let term = Arc::new(Term::default());
+    shop.bind(&Bond { term: Some(term.clone()), copies: None });
+    assert!(unavailable(shop.add("too early")).contains("could not renew its lease"));
+    assert!(shop.hold(soon()).is_err(), "nor is it handed over");
+    term.extend(Instant::now(), Duration::from_secs(60));
+    shop.add("in time").unwrap();
+    // The term ends while a transaction runs.
+    let mut tx = shop.begin(soon()).unwrap();
+    tx.execute("INSERT INTO item (name, stock) VALUES ('late', 1)", &[], soon()).unwrap();
+    term.end();
+    assert!(matches!(tx.commit(), Err(Error::Unavailable(_))));
+    let count = || number_in(&shop.query("SELECT count(*) FROM item", &[], soon()).unwrap());
+    assert_eq!(count(), 1);
+    assert_eq!(shop.trouble(), None, "it is no trouble of the disk");
+    term.extend(Instant::now(), Duration::from_secs(60));
+    shop.add("again").unwrap();
+    assert_eq!(count(), 2);
+}
+
+#[test]
+fn a_commit_waits_until_it_is_copied_together_with_others() {
+    let shop = shop();
+    let (wanted, wants) = std::sync::mpsc::channel();
+    let copies = Arc::new(Copies::new(move || wanted.send(()).unwrap()));
+    shop.bind(&Bond { term: None, copies: Some(copies.clone()) });
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..3)
+            .map(|n| {
+                scope.spawn({
+                    let shop = &shop;
+                    move || shop.add(&format!("n{n}"))
+                })
+            })
+            .collect();
+        wants.recv().unwrap();
+        assert!(copies.are_behind() && !writers.iter().all(|writer| writer.is_finished()));
+        while number_in(&shop.query("SELECT count(*) FROM item", &[], soon()).unwrap()) < 3 {
+            std::thread::yield_now();
+        }
+        while writers.iter().any(|writer| !writer.is_finished()) {
+            copies.copied(copies.committed());
+            std::thread::yield_now();
+        }
+        writers.into_iter().for_each(|writer| {
+            writer.join().unwrap().unwrap();
+        });
+    });
+    assert!(!copies.are_behind() && copies.committed() <= 3);
+    // What only reads waits for nothing, nor does what changed nothing.
+    let tx = shop.begin(soon()).unwrap();
+    tx.commit().unwrap();
+}

@@ -3,12 +3,12 @@
 
 use std::path::PathBuf;
 
-use seam_store::{Config, Migration, Rows, Value, migrate};
+use seam_store::{Bond, Config, Migration, Rows, Term, Value, migrate};
 use tempfile::TempDir;
 
 use super::*;
 use crate::backup::continuous::destination::Item;
-use crate::backup::continuous::history::{HistoryError, fetch};
+use crate::backup::continuous::history::{HistoryError, advance, fence, fetch};
 use crate::manifest::BackupTo;
 
 struct Shop {
@@ -222,4 +222,87 @@ fn what_no_state_within_the_time_needs_is_forgotten() {
     assert_eq!((shop.files("9").len(), shop.files("0").len()), (1, 0));
     assert!(shop.items_at(Some(kept)).is_err());
     assert_eq!(shop.items_at(Some(last)).unwrap(), 3);
+}
+
+/// A copy of the newest state, as a standby has it, and the number of its last transaction.
+fn copied(shop: &Shop, scratch: &TempDir) -> (PathBuf, u64) {
+    let path = scratch.path().join("copy.db");
+    let fetching = fetch(&shop.ship.to, "shop", None, (&path, scratch.path()));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let last = runtime.block_on(fetching).unwrap().last;
+    (path, last)
+}
+
+#[test]
+fn what_a_host_would_store_that_has_lost_its_lease_is_not_stored() {
+    let mut shop = Shop::new();
+    let term = Arc::new(Term::default());
+    shop.database.bind(&Bond { term: Some(term.clone()), copies: None });
+    term.extend(Instant::now(), Duration::from_secs(60));
+    shop.ship.leased = true;
+    shop.add(3);
+    shop.settle();
+    let scratch = TempDir::new().unwrap();
+    let (copy, last) = copied(&shop, &scratch);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let fences = |last| runtime.block_on(fence(&shop.ship.to, "shop", last, (&copy, scratch.path()))).unwrap();
+    // The owner's last commit is on its way when the standby fences the backup.
+    assert!(fences(last) && !fences(last), "the next number is there once");
+    shop.add(1);
+    term.end();
+    shop.step();
+    assert_eq!((shop.ship.spool.next().is_some(), shop.items_at(None).unwrap()), (true, 3));
+    // Even if it had a term: the number is taken, by other bytes.
+    term.extend(Instant::now(), Duration::from_secs(60));
+    let (item, path) = shop.ship.spool.next().unwrap();
+    let put = runtime.block_on(shop.ship.to.put("shop", item, &path)).unwrap();
+    assert_eq!(put, Put::Taken);
+    assert_eq!(shop.items_at(None).unwrap(), 3, "what is there is what the standby has");
+}
+
+#[test]
+fn a_copy_is_brought_on_delta_by_delta() {
+    let mut shop = Shop::new();
+    shop.add(3);
+    shop.settle();
+    let scratch = TempDir::new().unwrap();
+    let (copy, mut last) = copied(&shop, &scratch);
+    for _ in 0..4 {
+        shop.add(2);
+        shop.settle();
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let advance = |last| runtime.block_on(advance(&shop.ship.to, "shop", last, (&copy, scratch.path()))).unwrap();
+    while advance(last).is_some() {
+        last += 1;
+    }
+    assert_eq!(count(&Database::open(Config::plain(copy.clone(), 64)).unwrap()), 11);
+}
+
+#[test]
+fn a_commit_that_waits_is_answered_when_the_store_of_backups_has_it() {
+    let mut shop = Shop::new();
+    let copies = Arc::new(Copies::new(|| {}));
+    shop.database.bind(&Bond { term: None, copies: Some(copies.clone()) });
+    shop.ship.copies = Some(copies.clone());
+    shop.settle();
+    for round in 1..4 {
+        let writers: Vec<_> = (0..3)
+            .map(|_| {
+                let database = shop.database.clone();
+                std::thread::spawn(move || database.execute("INSERT INTO item (text) VALUES ('x')", &[], soon()))
+            })
+            .collect();
+        while count(&shop.database) < 3 * round {
+            std::thread::yield_now();
+        }
+        assert!(copies.are_behind() && writers.iter().any(|writer| !writer.is_finished()));
+        while writers.iter().any(|writer| !writer.is_finished()) {
+            shop.step();
+        }
+        for writer in writers {
+            writer.join().unwrap().unwrap();
+        }
+        assert_eq!(shop.items_at(None).unwrap(), 3 * round, "all that was answered is stored");
+    }
 }
