@@ -272,7 +272,7 @@ fn a_copy_is_brought_on_delta_by_delta() {
         shop.settle();
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let mut advance = |last| runtime.block_on(advance(&shop.ship.to, "shop", last, (&copy, scratch.path()))).unwrap();
+    let advance = |last| runtime.block_on(advance(&shop.ship.to, "shop", last, (&copy, scratch.path()))).unwrap();
     while advance(last).is_some() {
         last += 1;
     }
