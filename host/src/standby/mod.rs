@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use seam_runtime::serve::Registry;
 use seam_store::ids::ContextName;
-use seam_store::{Owner, chain};
+use seam_store::{Bond, Owner, chain};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -54,6 +54,10 @@ impl Standbys {
     ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = Vec::new();
+        let asks = manifest.entries().any(|context| context.standby.is_some());
+        if asks && store(manifest).is_none() {
+            commit_nothing(manifest, registry);
+        }
         let mut begin = |manifest: &Manifest| {
             let (relocator, this) = (relocator?, manifest.placement.this.as_ref()?);
             for (context, standby, pair) in manifest.pairs().filter(|(_, _, pair)| pair.contains(&this)) {
@@ -90,6 +94,22 @@ impl Standbys {
     }
 }
 
+/// Has no context commit that asks for more than this host can give.
+fn commit_nothing(manifest: &Manifest, registry: &Registry) {
+    let generations = registry.generations();
+    for context in manifest.entries().filter(|context| context.standby.is_some()) {
+        let name = &context.settings.name;
+        let bond = Bond { term: Some(Arc::default()), copies: None };
+        if let Some(config) = config_of(manifest, name) {
+            bond.bind(&config.path);
+        }
+        let own = generations.iter().find(|generation| generation.context() == name);
+        if let Some(database) = own.and_then(|generation| generation.database()) {
+            database.bind(&bond);
+        }
+    }
+}
+
 fn store(manifest: &Manifest) -> Option<Destination> {
     let settings = manifest.backup.as_ref()?;
     if let BackupTo::Folder(folder) = &settings.to
@@ -102,7 +122,7 @@ fn store(manifest: &Manifest) -> Option<Destination> {
         Ok(to) => Some(to),
         Err(error) => {
             let hint = error.remedy();
-            tracing::error!(target: "standby", hint, "no lease can be held or taken: {}", chain(&error));
+            tracing::error!(target: "standby", hint, "no lease can be held, so contexts with a standby commit nothing: {}", chain(&error));
             None
         }
     }
