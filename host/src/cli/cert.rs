@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use clap::{Args, Subcommand};
 use seam_store::ids::ContextName;
 
+use super::broker;
 use super::error::CommandError;
 use super::global::{Format, Global};
 use super::out;
@@ -55,6 +56,20 @@ enum Verb {
         #[arg(long, default_value_t = limits::CERTIFICATE_DAYS)]
         days: u32,
         /// Replace the certificate and the key that are there
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Make the certificate and the configuration of the broker behind which contexts have copies
+    Broker {
+        #[command(flatten)]
+        of: Of,
+        /// Where its files go; by default `broker` in the folder of the authority
+        #[arg(long, value_name = "FOLDER")]
+        into: Option<PathBuf>,
+        /// For how many days the certificate is valid
+        #[arg(long, default_value_t = limits::CERTIFICATE_DAYS)]
+        days: u32,
+        /// Replace the certificate and the key that are there, and not the configuration alone
         #[arg(long)]
         replace: bool,
     },
@@ -122,6 +137,11 @@ pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
             wrote(&written);
             Ok(())
         }
+        Verb::Broker { of, into, days, replace } => {
+            let folder = of.folder(global)?;
+            wrote(&broker::make(global, &folder, into, days, replace)?);
+            Ok(())
+        }
         Verb::Show { file, format } => show(&file, format),
         Verb::Revoke { file, of } => {
             let revoked = authority::revoke(&of.folder(global)?, &file)?;
@@ -153,8 +173,10 @@ fn placed(
         };
         return Err(CommandError::message(format!("the manifest has no host `{name}`"), remedy));
     };
-    let lives_there =
-        |context: &&ContextName| manifest.placement.host_of(context).is_some_and(|at| at.name == host.name);
+    let lives_there = |context: &&ContextName| {
+        let home = manifest.placement.host_of(context);
+        home.is_some_and(|at| at.name == host.name) || host.copies.contains(context)
+    };
     let placed = manifest.entries().map(|context| &context.settings.name).filter(lives_there);
     let contexts = if contexts.is_empty() { placed.map(ToString::to_string).collect() } else { contexts };
     Ok((contexts, into.unwrap_or_else(|| host.certificates.clone())))

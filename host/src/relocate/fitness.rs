@@ -21,6 +21,7 @@ pub fn check(manifest: &Manifest, registry: &Registry, context: &ContextName, to
         let remedy = did_you_mean::hint(context.as_str(), known);
         return Err(Refused::new(format!("there is no context `{context}`"), remedy));
     };
+    copied(manifest, context)?;
     if let Some(host) = registry.lives_elsewhere(context.as_str()) {
         let remedy = format!("move it from there: `--as {host}`");
         return Err(Refused::new(format!("`{context}` lives on host `{host}`"), remedy));
@@ -37,6 +38,16 @@ pub fn check(manifest: &Manifest, registry: &Registry, context: &ContextName, to
     }
     stays_behind(manifest, context)?;
     crosses(manifest, registry, context, to)
+}
+
+/// # Errors
+/// When hosts have copies of the context: it has no home that it could leave.
+pub fn copied(manifest: &Manifest, context: &ContextName) -> Result<(), Refused> {
+    if !manifest.placement.is_copied(context) {
+        return Ok(());
+    }
+    let remedy = format!("add it to `copies` of the other host, start that one, and then take it out here: {context}");
+    Err(Refused::new(format!("`{context}` has copies, which do not move"), remedy))
 }
 
 /// What a context has on its host besides its file and its component.

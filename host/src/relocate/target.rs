@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
 use super::arrival::{self, Arrival};
+use super::fitness;
 use super::messages::{Begin, Fate, Ready, Token, step};
 use super::report::{Moved, Refused};
 use super::{Arriving, Coming, Relocator, clear_away, key_files};
@@ -57,6 +58,7 @@ impl Relocator {
     /// Why it stays there.
     pub async fn absorb(&self, context: &ContextName) -> Result<Moved, Refused> {
         let here = || Refused::new(format!("`{context}` lives on this host"), "`seam extract` moves it to another one");
+        fitness::copied(&self.0.manifest, context)?;
         let from = self.0.registry.lives_elsewhere(context.as_str()).ok_or_else(here)?;
         let step = Step { context: context.clone(), name: step::FETCH.to_owned() };
         let within = Duration::from_secs(limits::MOVE_S_MAX);
