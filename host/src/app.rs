@@ -239,6 +239,10 @@ impl App {
             }
             None => None,
         };
+        let (stop_copies, copies_stopped) = tokio::sync::oneshot::channel::<()>();
+        let copies =
+            self.peers.as_ref().and_then(|peers| peers.join(&self.registry, async { drop(copies_stopped.await) }));
+        let copies = copies.map(tokio::spawn);
         // Its first sample is what later ones are compared with: before the first request.
         let metrics = (self.event_metrics.clone(), self.saga_metrics.clone());
         let sampling = tokio::spawn(sample(self.registry.clone(), self.tallies.clone(), metrics));
@@ -252,7 +256,10 @@ impl App {
         let reconciling = reconcile::Driver::start(self.reconciler.clone());
         server.run(shutdown).await;
         // Clients have their answers; now other hosts get theirs.
-        drop(stop_answering);
+        drop((stop_answering, stop_copies));
+        if let Some(copies) = copies {
+            copies.await.ok();
+        }
         if let Some(answering) = answering {
             answering.await.ok();
         }

@@ -1,6 +1,7 @@
 //! Why an operator's request is refused, with what to do.
 
 use seam_runtime::remote::Unread;
+use seam_runtime::settings::BROKER;
 use seam_store::HostFileError;
 
 use crate::limits;
@@ -21,6 +22,12 @@ impl Refused {
 
     /// The context lives on another host.
     pub fn elsewhere(context: &str, host: &str) -> Self {
+        if host == BROKER {
+            return Self::new(
+                format!("`{context}` has copies on other hosts, and none on this one"),
+                "run it for one of the hosts that name it in `copies`: `--as NAME`",
+            );
+        }
         Self::new(format!("`{context}` lives on host `{host}`"), format!("run it for that host: `--as {host}`"))
     }
 }

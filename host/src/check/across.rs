@@ -15,7 +15,7 @@ use crate::manifest::{Manifest, Problem};
 
 /// Totals to be reconciled, whose contexts do not all live on one host: no host has all of their files.
 pub fn totals(manifest: &Manifest, declared: &[(ContextName, Vec<Invariant>)]) -> Vec<Problem> {
-    let home = |context: &ContextName| manifest.placement.host_of(context).map(|host| host.name.as_str());
+    let home = |context: &ContextName| manifest.placement.home_name(context);
     let mut problems = Vec::new();
     for one in &manifest.reconciles {
         let has_it = |all: &[Invariant]| all.iter().any(|i| i.kind == InvariantKind::Total && i.name == one.total);
@@ -56,7 +56,7 @@ pub fn long_lists(manifest: &Manifest, specs: &[ContextSpec]) -> Vec<String> {
     let borrowed: Vec<_> = specs.iter().map(|spec| (&spec.settings, &spec.component)).collect();
     // What cannot be linked is another problem.
     let Ok(wirings) = link::plan(&borrowed) else { return Vec::new() };
-    let home = |context: &ContextName| manifest.placement.host_of(context).map(|host| host.name.as_str());
+    let home = |context: &ContextName| manifest.placement.home_name(context);
     let mut found: BTreeMap<(String, &str), Carried<'_>> = BTreeMap::new();
     for (caller, wiring) in specs.iter().zip(&wirings) {
         for import in caller.component.imports.iter().filter(|import| is_seam(&import.name)) {

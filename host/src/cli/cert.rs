@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use seam_store::HostFile;
 use seam_store::ids::ContextName;
 
+use super::broker;
 use super::error::CommandError;
 use super::global::{Format, Global};
 use super::out;
@@ -59,6 +60,20 @@ enum Verb {
         #[arg(long, default_value_t = limits::CERTIFICATE_DAYS)]
         days: u32,
         /// Replace the certificate and the key that are there
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Make the certificate and the configuration of the broker behind which contexts have copies
+    Broker {
+        #[command(flatten)]
+        of: Of,
+        /// Where its files go; by default `broker` in the folder of the authority
+        #[arg(long, value_name = "FOLDER")]
+        into: Option<PathBuf>,
+        /// For how many days the certificate is valid
+        #[arg(long, default_value_t = limits::CERTIFICATE_DAYS)]
+        days: u32,
+        /// Replace the certificate and the key that are there, and not the configuration alone
         #[arg(long)]
         replace: bool,
     },
@@ -139,6 +154,9 @@ impl Verb {
                 };
                 format!("seam cert host {}{contexts}{}", audit::quoted(name), if *replace { " --replace" } else { "" })
             }
+            Self::Broker { replace, .. } => {
+                format!("seam cert broker{}", if *replace { " --replace" } else { "" })
+            }
             Self::Show { .. } => return None,
             Self::Revoke { file, .. } => format!("seam cert revoke {}", audit::quoted(&file.to_string_lossy())),
         })
@@ -169,6 +187,11 @@ fn make(global: &Global, options: Options) -> Result<(), CommandError> {
             let folder = of.folder(global)?;
             let written = authority::make_host(&folder, &into, &Host { name, contexts, names, days }, replace)?;
             wrote(&written);
+            Ok(())
+        }
+        Verb::Broker { of, into, days, replace } => {
+            let folder = of.folder(global)?;
+            wrote(&broker::make(global, &folder, into, days, replace)?);
             Ok(())
         }
         Verb::Show { file, format } => show(&file, format),
@@ -203,7 +226,9 @@ fn placed(
         return Err(CommandError::message(format!("the manifest has no host `{name}`"), remedy));
     };
     let lives_there = |context: &&ContextName| {
-        manifest.placement.host_of(context).is_some_and(|at| at.name == host.name)
+        let home = manifest.placement.host_of(context);
+        home.is_some_and(|at| at.name == host.name)
+            || host.copies.contains(context)
             || manifest.pair(context).is_some_and(|pair| pair.contains(&&host.name))
     };
     let placed = manifest.entries().map(|context| &context.settings.name).filter(lives_there);

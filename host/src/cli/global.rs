@@ -11,7 +11,7 @@ use crate::admin::client::Client;
 use crate::folder;
 use crate::homes;
 use crate::logging;
-use crate::manifest::{self, Manifest};
+use crate::manifest::{self, Manifest, PlacedHost};
 
 #[derive(Debug, Args)]
 pub struct Global {
@@ -117,8 +117,13 @@ impl Global {
             return Ok(manifest);
         }
         let main = context.split_once('@').map_or(context, |(main, _)| main);
-        let Some(host) = manifest.context(main).and_then(|found| manifest.placement.host_of(&found.settings.name))
-        else {
+        let home = manifest.context(main).and_then(|found| {
+            let (placement, name) = (&manifest.placement, &found.settings.name);
+            let copies = placement.hosts_of_copies(name);
+            let has_files = |host: &&PlacedHost| folder::stores(&host.data).is_dir();
+            placement.host_of(name).or_else(|| copies.clone().find(has_files).or_else(|| copies.clone().next()))
+        });
+        let Some(host) = home else {
             return Err(unknown_context(&manifest, context));
         };
         if !folder::stores(&host.data).is_dir() {

@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 mod accept;
 mod audit;
 mod backup;
+mod broker;
 mod build;
 mod call;
 mod cert;

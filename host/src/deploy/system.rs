@@ -17,6 +17,7 @@ use super::report::{GateRefusal, Version};
 use super::running_watch::RunningWatch;
 use super::vigil::{Vigils, called};
 use crate::fit::HostCalls;
+use crate::refused::Refused;
 
 pub(super) struct System {
     pub registry: Registry,
@@ -65,8 +66,8 @@ impl System {
             return GateRefusal::early(absent.to_string(), absent.remedy());
         }
         if let Some(host) = self.registry.lives_elsewhere(context) {
-            let remedy = format!("run it for that host: `--as {host}`");
-            return GateRefusal::early(format!("`{context}` lives on host `{host}`, and is changed there"), remedy);
+            let Refused { message, remedy } = Refused::elsewhere(context, &host);
+            return GateRefusal::early(format!("{message}, and is changed there"), remedy);
         }
         let known: Vec<String> = self.registry.specs().iter().map(|spec| spec.settings.name.to_string()).collect();
         let remedy = did_you_mean::hint(context, known.iter().map(String::as_str));

@@ -68,3 +68,32 @@ pub const CERTIFICATE_EARLY_S: i64 = 300;
 
 /// What `seam pretend` shows of a silent host is what these connections would.
 const _: () = assert!(seam_runtime::limits::PRETENDED_SILENCE_MS == REMOTE_PING_MS + REMOTE_PONG_MS);
+
+/// How far the clocks of two hosts may differ that talk through a broker, with the time that a message is on its way:
+/// NTP keeps hosts within milliseconds, and what is older could have been kept and sent again.
+pub const BROKER_SKEW_MS: u64 = 10_000;
+/// Calls that a host remembers of twice that time, so that it performs none twice: 10,000 a second. Each takes 17 bytes
+/// in one of two sets.
+pub const BROKER_SEEN_MAX: usize = 200_000;
+/// The fields of a message with certificates, in hexadecimal digits: twice those of a call over HTTP/2.
+pub const BROKER_HEAD_BYTES: usize = 32 << 10;
+/// Chains of certificates that a host has verified: one or two of each host.
+pub const BROKER_CERTIFICATES_MAX: usize = 512;
+/// Messages that wait between the connection and this host, for each context that it has a copy of. Each is taken at
+/// once: a copy that has no place says so. What does not fit is lost, so there is room for what a busy machine is late
+/// with.
+pub const BROKER_WAITING: usize = 8_192;
+/// Lines for the log that wait.
+pub const BROKER_EVENTS: usize = 64;
+/// The pause before a lost broker is tried for the first time: it restarts within this time.
+pub const BROKER_PAUSE_MS: u64 = 250;
+/// How often a copy looks whether it has caught up with the events that it learns from, before it takes calls.
+pub const BROKER_READY_MS: u64 = 200;
+/// What a copy may still be given after it has said that it leaves: more than arrives while the broker learns it.
+pub const BROKER_LAST: u64 = 1_024;
+/// How many messages of its own at once fill that up. The other copies get most of them, and have calls to take.
+pub const BROKER_FILL: u64 = 64;
+/// The pause between two lots of them.
+pub const BROKER_FILL_MS: u64 = 2;
+/// How long leaving may take, with hundreds of other copies: then a copy goes that is still given messages.
+pub const BROKER_LEAVE_MS: u64 = 10_000;

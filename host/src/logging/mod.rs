@@ -26,6 +26,9 @@ use crate::manifest::LogFormat;
 /// The beginning of every log file's name; the day follows, and the number of a further piece of that day.
 const FILE_PREFIX: &str = "seam.log";
 
+/// What a filter need not leave out: the connection to a broker says the same in its own words.
+const SILENT: &str = "async_nats=off";
+
 /// The log files in `folder`, the oldest first.
 pub fn files(folder: &Path) -> Vec<PathBuf> {
     files::pieces(folder)
@@ -105,7 +108,7 @@ impl Dropped {
 /// When the filter is malformed, the folder is not writable, or the log is set up already.
 pub fn init(config: &Config) -> Result<Guard, Error> {
     let mut guard = Guard { _workers: Vec::new(), counters: Vec::new(), unwritten: Arc::default() };
-    let filter = EnvFilter::try_new(&config.filter);
+    let filter = EnvFilter::try_new(format!("{SILENT},{}", config.filter));
     let filter = filter.map_err(|source| Error::Filter { filter: config.filter.clone(), source })?;
     let mut outputs = vec![Output { to: guard.queue(std::io::stderr()), format: config.format }];
     if let Some(LogFiles { folder, days, bytes_max }) = &config.files {

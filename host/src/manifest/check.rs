@@ -6,6 +6,7 @@ use std::path::Path;
 use seam_runtime::did_you_mean::nearest;
 use seam_store::ids::ContextName;
 
+use super::copies_check;
 use super::feed_check;
 use super::model::{Ops, TokenSecret, When};
 use super::parse::Parsed;
@@ -35,6 +36,7 @@ pub fn check(document: &Document<'_>, parsed: &Parsed) {
     reconcile::check(document, &parsed.manifest.reconciles, &parsed.manifest.contexts, &parsed.broken);
     placement_check::check(document, parsed);
     standby_check::check(document, parsed);
+    copies_check::check(document, parsed);
     data(document, parsed);
 }
 

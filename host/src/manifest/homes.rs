@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use seam_runtime::did_you_mean;
-use seam_runtime::settings::ContextSettings;
 use seam_store::ids::ContextName;
 use sha2::{Digest as _, Sha256};
 
 use super::model::{Context, Manifest};
-use super::placement::{HostName, PlacedHost, Placement};
+use super::placement::{Home, HostName, PlacedHost, Placement};
 
 /// Where `contexts` live. `default` is the host of those that name none. A context whose host is not there has no home,
 /// and is reported later.
@@ -18,13 +17,20 @@ pub fn placement(hosts: Vec<PlacedHost>, default: Option<&HostName>, contexts: &
     let only = hosts.first().filter(|_| hosts.len() == 1).map(|host| &host.name);
     let default = default.or(only);
     let home = |context: &Context| {
-        let host = context.at.as_ref().or(default)?;
+        let host = match &context.at {
+            Some(home) => home.host()?,
+            None => default?,
+        };
         let known = hosts.iter().find(|known| known.name == *host)?;
         Some((context.settings.name.clone(), known.name.clone()))
     };
     let homes: BTreeMap<_, _> = entries(contexts).filter_map(home).collect();
+    let broker_of = |context: &Context| context.at.as_ref().and_then(Home::broker).cloned();
+    let copied = entries(contexts).filter(|context| broker_of(context).is_some());
+    let copied = copied.map(|context| context.settings.name.clone()).collect();
+    let broker = entries(contexts).find_map(broker_of);
     let digest = Sha256::digest(agreed(&hosts, &homes, contexts)).into();
-    Placement { this: None, hosts, placed: homes.clone(), homes, digest }
+    Placement { this: None, hosts, placed: homes.clone(), homes, broker, copied, digest }
 }
 
 fn entries(contexts: &[Context]) -> impl Iterator<Item = &Context> {
@@ -39,19 +45,23 @@ fn agreed(hosts: &[PlacedHost], homes: &BTreeMap<ContextName, HostName>, context
     let mut hosts: Vec<&PlacedHost> = hosts.iter().collect();
     hosts.sort_by(|a, b| a.name.cmp(&b.name));
     hosts.iter().for_each(|host| line(&["host", host.name.as_str(), &host.address]));
-    let standbys: BTreeMap<&ContextName, &HostName> = entries(contexts)
-        .filter_map(|context| Some((&context.settings.name, context.standby.as_ref()?.host.as_ref()?)))
-        .collect();
-    let mut settings: Vec<&ContextSettings> = entries(contexts).map(|context| &context.settings).collect();
-    settings.sort_by(|a, b| a.name.cmp(&b.name));
-    for context in settings {
-        line(&["context", context.name.as_str(), homes.get(&context.name).map_or("-", HostName::as_str)]);
+    let mut contexts: Vec<&Context> = entries(contexts).collect();
+    contexts.sort_by(|a, b| a.settings.name.cmp(&b.settings.name));
+    for entry in contexts {
+        let context = &entry.settings;
+        // Which hosts have a copy need not be agreed on: one more joins without the others.
+        match entry.at.as_ref().and_then(Home::broker) {
+            Some(broker) => line(&["context", context.name.as_str(), "behind", &broker.address]),
+            None => {
+                line(&["context", context.name.as_str(), homes.get(&context.name).map_or("-", HostName::as_str)]);
+            }
+        }
         sorted(context.imports.iter().map(String::as_str)).into_iter().for_each(|import| line(&["imports", import]));
         for publication in &context.publishes {
             let or_none = |key: &Option<String>| key.clone().unwrap_or_else(|| "-".to_owned());
             line(&["publishes", &publication.interface, &or_none(&publication.key), &or_none(&publication.due)]);
         }
-        if let Some(standby) = standbys.get(&context.name) {
+        if let Some(standby) = entry.standby.as_ref().and_then(|standby| standby.host.as_ref()) {
             line(&["standby", standby.as_str()]);
         }
         let subscribes = context.subscribes.iter().map(|subscription| subscription.interface.as_str());
@@ -115,7 +125,7 @@ impl Manifest {
             let settings = &mut context.settings;
             settings.at = match manifest.placement.lives_here(&settings.name) {
                 true => None,
-                false => manifest.placement.host_of(&settings.name).map(|host| host.name.to_string()),
+                false => manifest.placement.home_name(&settings.name).map(ToOwned::to_owned),
             };
         }
         Ok(manifest)

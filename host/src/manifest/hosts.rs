@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use seam_store::ids::ContextName;
+
 use super::keys::{host_and_port, listen, places};
 use super::model::{Host, Places};
-use super::placement::{HostName, PlacedHost};
+use super::placement::{Broker, Home, HostName, PlacedHost};
 use super::problem::Place;
 use super::table::{At, Table};
 
@@ -51,16 +53,44 @@ pub fn hosts(root: &Table<'_, '_>, host: &Host, folder: &Path) -> Found {
 }
 
 fn one(name: HostName, place: Place, table: Table<'_, '_>, host: &Host, folder: &Path) -> Option<(PlacedHost, Places)> {
-    let places = places(&table, place, &["address", "bind", "listen", "data", "certificates"]);
+    let mut places = places(&table, place, &["address", "bind", "listen", "data", "certificates", "copies"]);
     let address = address(&table, place);
     let bind = bind(&table, address.as_ref());
     let listen = listen(&table).unwrap_or_else(|| host.listen.clone());
     let data = table.file("data", "run/books").map_or_else(|| host.data.clone(), |data| folder.join(data.value));
     let certificates = table.file("certificates", "run/books/certificates");
     let certificates = certificates.map_or_else(|| data.join("certificates"), |path| folder.join(path.value));
+    let copies = copies(&table, &mut places);
     table.finish();
-    let host = PlacedHost { name, address: address?.value, bind: bind?, listen, data, certificates };
+    let host = PlacedHost { name, address: address?.value, bind: bind?, listen, data, certificates, copies };
     Some((host, places))
+}
+
+/// The contexts behind the broker of which the host runs a copy. Whether they are behind it is checked later.
+fn copies(table: &Table<'_, '_>, places: &mut Places) -> Vec<ContextName> {
+    let mut copies: Vec<ContextName> = Vec::new();
+    for copy in table.strings("copies", "front") {
+        let text = &copy.value;
+        match ContextName::new(text) {
+            None => {
+                let message = format!("`{}` is not a valid context name", text);
+                table.document.report(copy.place, message, "name a context of the manifest, without a variant");
+            }
+            Some(name) if copies.contains(&name) => {
+                table.document.report(copy.place, format!("`{text}` is listed twice"), "list it once");
+            }
+            Some(name) => {
+                places.parts.insert(copy_part(&name), copy.place);
+                copies.push(name);
+            }
+        }
+    }
+    copies
+}
+
+/// The part of a host's places that is one of its copies.
+pub fn copy_part(context: &ContextName) -> String {
+    format!("copies {context}")
 }
 
 fn address(table: &Table<'_, '_>, place: Place) -> Option<At<String>> {
@@ -110,11 +140,29 @@ fn bind(table: &Table<'_, '_>, address: Option<&At<String>>) -> Option<SocketAdd
     parsed
 }
 
-/// `at` of a context: the host on which it lives.
-pub fn at(table: &Table<'_, '_>, places: &mut Places) -> Option<HostName> {
-    let at = host_name(table, "at")?;
-    places.parts.insert("at".to_owned(), at.place);
-    Some(at.value)
+/// `at` of a context: the host on which it lives, or the broker behind which its copies are.
+pub fn at(table: &Table<'_, '_>, places: &mut Places) -> Option<Home> {
+    let text = table.string("at", "books")?;
+    places.parts.insert("at".to_owned(), text.place);
+    match text.value.split_once("://") {
+        Some((scheme @ ("nats" | "tls"), address)) => broker(table, &text, scheme, address).map(Home::Broker),
+        _ => named(table, "at", text).map(|name| Home::Host(name.value)),
+    }
+}
+
+/// `nats://HOST:PORT` and `tls://HOST:PORT` mean the same: hosts speak TLS with a broker, whatever the scheme.
+fn broker(table: &Table<'_, '_>, text: &At<String>, scheme: &str, address: &str) -> Option<Broker> {
+    if host_and_port(address).is_some() {
+        return Some(Broker { address: address.to_ascii_lowercase() });
+    }
+    let remedy = if address.contains('@') {
+        "write no user and no password: a host shows its certificate to the broker".to_owned()
+    } else {
+        format!("write host and port: `{scheme}://broker.example:4222`")
+    };
+    let message = format!("`{}` is `{}`, which does not say where the broker is", table.path("at"), text.value);
+    table.document.report(text.place, message, remedy);
+    None
 }
 
 /// Reports an `at` of a variant.
@@ -130,13 +178,17 @@ pub fn no_at(table: &Table<'_, '_>, context: &str) {
 /// The name of a host. Whether there is such a host is checked later.
 pub(super) fn host_name(table: &Table<'_, '_>, key: &'static str) -> Option<At<HostName>> {
     let text = table.string(key, "books")?;
+    named(table, key, text)
+}
+
+fn named(table: &Table<'_, '_>, key: &str, text: At<String>) -> Option<At<HostName>> {
     if let Some(value) = HostName::new(&text.value) {
         return Some(At { value, place: text.place });
     }
     let what = table.path(key);
     let (message, remedy) = if text.value.starts_with("nats:") || text.value.starts_with("tls:") {
-        let message = format!("`{what}` names a broker, and this version of the host reaches contexts on hosts only");
-        (message, "name a host of `[hosts]`".to_owned())
+        let message = format!("`{what}` names a broker, which can only be where one context is");
+        (message, "name a host of `[hosts]` here, and the broker as `at` of the context that has copies".to_owned())
     } else if text.value.contains([':', '.']) {
         let remedy = format!("add `[hosts.NAME]` with `address = \"{}\"`, and write `{key} = \"NAME\"`", text.value);
         (format!("`{what}` is `{}`, which is an address and no name of a host", text.value), remedy)

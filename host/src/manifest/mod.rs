@@ -8,6 +8,7 @@ use std::path::Path;
 mod backup;
 mod check;
 mod context;
+mod copies_check;
 mod events;
 mod feed_check;
 mod feeds;
@@ -43,7 +44,7 @@ pub use model::{
 };
 pub use network::Network;
 pub use origins::{Company, ORIGIN_HEADERS};
-pub use placement::{HostName, PlacedHost, Placement};
+pub use placement::{Broker, Home, HostName, PlacedHost, Placement};
 pub use problem::{Place, Problem, Problems};
 pub use seam_runtime::settings::{ContextLimits, ContextSettings, Recording, Shared, SystemSettings};
 pub use seam_store::{KeySource, Sealed, Settings as StoreGrant};

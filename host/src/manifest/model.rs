@@ -11,7 +11,7 @@ use seam_store::ids::{ContextName, interface_path};
 
 use super::backup::BackupSettings;
 use super::network::Network;
-use super::placement::{HostName, Placement};
+use super::placement::{Home, HostName, Placement};
 use super::problem::{Place, Problem};
 use crate::cron::Cron;
 
@@ -136,7 +136,7 @@ pub struct Context {
     /// What it runs with; the rest is for the tools around the runtime.
     pub settings: ContextSettings,
     /// The host on which its entry has it live. A variant has none of its own.
-    pub at: Option<HostName>,
+    pub at: Option<Home>,
     /// Which host takes its file over, if one does. A variant has none of its own.
     pub standby: Option<Standby>,
     pub build: Option<Build>,

@@ -5,7 +5,7 @@
 //! Not here: how the keys are read (`hosts`), what follows for a whole manifest (`homes`), and what is wrong with it
 //! (`placement_check`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -34,6 +34,43 @@ impl fmt::Display for HostName {
     }
 }
 
+/// `at` of a context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Home {
+    Host(HostName),
+    /// The context has no host of its own: hosts have copies of it, behind this broker.
+    Broker(Broker),
+}
+
+impl Home {
+    pub fn host(&self) -> Option<&HostName> {
+        match self {
+            Self::Host(host) => Some(host),
+            Self::Broker(_) => None,
+        }
+    }
+
+    pub fn broker(&self) -> Option<&Broker> {
+        match self {
+            Self::Host(_) => None,
+            Self::Broker(broker) => Some(broker),
+        }
+    }
+}
+
+/// A NATS server, or a cluster of them behind one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broker {
+    /// `host:port`, in lower case.
+    pub address: String,
+}
+
+impl Broker {
+    /// What a context is said to live on that has copies, and the name in the broker's certificate. No host is called
+    /// so in a system with a broker.
+    pub const NAME: &'static str = seam_runtime::settings::BROKER;
+}
+
 /// `[hosts.NAME]`
 #[derive(Debug, Clone)]
 pub struct PlacedHost {
@@ -48,12 +85,18 @@ pub struct PlacedHost {
     pub data: PathBuf,
     /// The folder of `authority.pem`, `certificate.pem`, `key.pem` and `revoked.pem`.
     pub certificates: PathBuf,
+    /// The contexts behind the broker of which it runs a copy.
+    pub copies: Vec<ContextName>,
 }
 
 impl PlacedHost {
     /// The machine in its address, without the port.
     pub(super) fn machine(&self) -> &str {
         self.address.rsplit_once(':').map_or(self.address.as_str(), |(machine, _)| machine)
+    }
+
+    fn has_copy(&self, context: &ContextName) -> bool {
+        self.copies.iter().any(|copy| copy.as_str() == main(context))
     }
 }
 
@@ -68,12 +111,19 @@ pub struct Placement {
     pub(super) homes: BTreeMap<ContextName, HostName>,
     /// The same by the manifest alone, wherever they have moved since.
     pub(super) placed: BTreeMap<ContextName, HostName>,
+    /// Behind which the contexts are that have copies; `None` if there are none.
+    pub broker: Option<Broker>,
+    /// The contexts that have copies, without variants. They have no home.
+    pub(super) copied: BTreeSet<ContextName>,
     pub(super) digest: [u8; 32],
 }
 
 impl Placement {
     /// Whether `context`, or the context of this variant, lives in this process.
     pub fn lives_here(&self, context: &ContextName) -> bool {
+        if self.is_copied(context) {
+            return self.this_host().is_none_or(|this| this.has_copy(context));
+        }
         match (&self.this, self.home(context)) {
             (Some(this), Some(home)) => this == home,
             _ => true,
@@ -83,6 +133,29 @@ impl Placement {
     /// The host on which `context`, or the context of this variant, lives; `None` in a manifest without hosts.
     pub fn host_of(&self, context: &ContextName) -> Option<&PlacedHost> {
         self.host(self.home(context)?.as_str())
+    }
+
+    /// Whether hosts have copies of `context`, or of the context of this variant.
+    pub fn is_copied(&self, context: &ContextName) -> bool {
+        self.copied.contains(main(context))
+    }
+
+    /// The contexts that have copies.
+    pub fn copied(&self) -> impl Iterator<Item = &ContextName> {
+        self.copied.iter()
+    }
+
+    /// The hosts that run a copy of `context`.
+    pub fn hosts_of_copies(&self, context: &ContextName) -> impl Iterator<Item = &PlacedHost> + Clone {
+        self.hosts.iter().filter(|host| self.is_copied(context) && host.has_copy(context))
+    }
+
+    /// Where `context`, or the context of this variant, lives, for messages: the name of its host, or `broker`.
+    pub fn home_name(&self, context: &ContextName) -> Option<&str> {
+        match self.is_copied(context) {
+            true => Some(Broker::NAME),
+            false => self.home(context).map(HostName::as_str),
+        }
     }
 
     /// The host of this name.
@@ -121,19 +194,25 @@ impl Placement {
 
     /// The hosts on which no context lives.
     pub fn idle(&self) -> impl Iterator<Item = &PlacedHost> {
-        self.hosts.iter().filter(|host| !self.homes.values().any(|home| *home == host.name))
+        let is_home = |host: &PlacedHost| self.homes.values().any(|home| *home == host.name);
+        self.hosts.iter().filter(move |host| !is_home(host) && host.copies.is_empty())
     }
 
     /// Whether another manifest has the same hosts, and each context on the same one.
     pub fn is_same(&self, other: &Self) -> bool {
         let of = |host: &PlacedHost| {
-            (host.name.clone(), host.address.clone(), host.bind, host.data.clone(), host.certificates.clone())
+            let PlacedHost { name, address, bind, data, certificates, copies, listen: _ } = host;
+            (name.clone(), address.clone(), *bind, data.clone(), certificates.clone(), copies.clone())
         };
-        self.homes == other.homes && self.hosts.iter().map(of).eq(other.hosts.iter().map(of))
+        let places = |of: &Self| (of.homes.clone(), of.broker.clone(), of.copied.clone());
+        places(self) == places(other) && self.hosts.iter().map(of).eq(other.hosts.iter().map(of))
     }
 
     fn home(&self, context: &ContextName) -> Option<&HostName> {
-        let name = context.variant().map_or(context.as_str(), |(main, _)| main);
-        self.homes.get(name)
+        self.homes.get(main(context))
     }
+}
+
+fn main(context: &ContextName) -> &str {
+    context.variant().map_or(context.as_str(), |(main, _)| main)
 }

@@ -9,7 +9,7 @@ use super::hosts::Found;
 use super::model::{Manifest, Ops, Places};
 use super::parse::Parsed;
 use super::paths::plain;
-use super::placement::{HostName, PlacedHost};
+use super::placement::{Home, HostName, PlacedHost};
 use super::problem::Place;
 use super::table::Document;
 use crate::limits;
@@ -55,7 +55,7 @@ fn homes(document: &Document<'_>, manifest: &Manifest, found: &Found) {
     }
     for context in manifest.entries() {
         match &context.at {
-            Some(at) if !known(at) => unknown(at, context.places.of("at")),
+            Some(Home::Host(at)) if !known(at) => unknown(at, context.places.of("at")),
             None if found.default.is_none() && hosts.len() + found.broken.len() > 1 => {
                 let name = &context.settings.name;
                 let message = format!("`{name}` does not say on which host it lives");

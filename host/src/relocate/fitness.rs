@@ -39,6 +39,7 @@ fn is_here(manifest: &Manifest, registry: &Registry, context: &ContextName, to: 
         let remedy = did_you_mean::hint(context.as_str(), known);
         return Err(Refused::new(format!("there is no context `{context}`"), remedy));
     };
+    copied(manifest, context)?;
     if let Some(host) = registry.lives_elsewhere(context.as_str()) {
         let remedy = format!("move it from there: `--as {host}`");
         return Err(Refused::new(format!("`{context}` lives on host `{host}`"), remedy));
@@ -77,6 +78,16 @@ fn unsettled(registry: &Registry, context: &ContextName) -> Option<Refused> {
         format!("version {number} of `{name}` is on probation, and the version before would not go with it"),
         format!("try again when its watch has ended, or end it with `seam rollback {context}`"),
     ))
+}
+
+/// # Errors
+/// When hosts have copies of the context: it has no home that it could leave.
+pub fn copied(manifest: &Manifest, context: &ContextName) -> Result<(), Refused> {
+    if !manifest.placement.is_copied(context) {
+        return Ok(());
+    }
+    let remedy = format!("add it to `copies` of the other host, start that one, and then take it out here: {context}");
+    Err(Refused::new(format!("`{context}` has copies, which do not move"), remedy))
 }
 
 /// What a context has on its host besides its file and its component.

@@ -13,6 +13,7 @@ use seam_store::{Config, chain, fault, private};
 use tokio::sync::Mutex;
 
 use super::arrival::{self, Arrival};
+use super::fitness;
 use super::messages::{Begin, Ready, Token, json, parsed, step};
 use super::report::{Moved, Prediction, Refused};
 use super::{Arriving, Coming, Relocator, clear_away, key_files, set_aside};
@@ -66,6 +67,7 @@ impl Relocator {
 
     async fn fetch(&self, context: &ContextName) -> Result<Moved, Refused> {
         let here = || Refused::new(format!("`{context}` lives on this host"), "`seam extract` moves it to another one");
+        fitness::copied(&self.0.manifest, context)?;
         let from = self.0.registry.lives_elsewhere(context.as_str()).ok_or_else(here)?;
         let step = Step { context: context.clone(), name: step::FETCH.to_owned() };
         let within = Duration::from_secs(limits::MOVE_S_MAX);

@@ -12,7 +12,7 @@ use rustls::client::Resumption;
 use rustls::server::NoServerSessionStorage;
 use rustls::sign::CertifiedKey;
 use rustls::sign::SingleCertAndKey;
-use rustls::{ClientConfig, ServerConfig, version};
+use rustls::{ClientConfig, ServerConfig, SignatureScheme, version};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use seam_store::chain;
@@ -22,7 +22,7 @@ use tokio::task::AbortHandle;
 
 use super::config::Identity;
 use super::error::Error;
-use super::trust::{Side, Trust, Verifier, is_host, provider};
+use super::trust::{SCHEMES, Side, Trust, Verifier, is_host, provider};
 use crate::certificate::{self, PemFiles, Renewal, Renewed, Source, Validity};
 use crate::limits;
 use crate::manifest::Tls;
@@ -80,6 +80,28 @@ impl Material {
     /// Whether both show the same certificate.
     pub fn shows_same(&self, other: &Self) -> bool {
         self.key.cert == other.key.cert
+    }
+
+    /// The certificate that it shows, followed by those between it and the authority's.
+    pub fn shown(&self) -> &[CertificateDer<'static>] {
+        &self.key.cert
+    }
+
+    /// Signs with the key of the certificate.
+    ///
+    /// # Errors
+    /// When the key cannot sign in a form that the other side would accept.
+    pub fn sign(&self, message: &[u8]) -> Result<(SignatureScheme, Vec<u8>), rustls::Error> {
+        let signer =
+            self.key.key.choose_scheme(&SCHEMES).ok_or(rustls::PeerIncompatible::NoSignatureSchemesInCommon)?;
+        Ok((signer.scheme(), signer.sign(message)?))
+    }
+
+    /// For a handshake with the broker, whose certificate names it as a host does.
+    pub fn broker(&self, name: &str) -> Result<ClientConfig, rustls::Error> {
+        let mut config = Arc::unwrap_or_clone(self.client(name)?);
+        config.alpn_protocols.clear();
+        Ok(config)
     }
 
     /// For a handshake at the host that is called. No session is resumed: each connection shows its certificate.

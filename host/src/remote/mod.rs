@@ -6,7 +6,9 @@
 //! Not here: what the bytes of arguments and results mean (`seam_runtime`), which context lives where (`manifest`).
 //!
 //! Imports point down this list only:
+//! - `broker` does both for contexts that have copies behind a NATS broker.
 //! - `server` answers the calls of other hosts; `client` sends calls to them.
+//! - `admit` says what another host may ask for.
 //! - `wire` turns calls and their outcomes into HTTP, and back.
 //! - `metrics` counts calls.
 //! - `authority` makes the certificates; `certificate_text` says what is in one.
@@ -15,7 +17,9 @@
 //! - `trust` verifies a certificate; `names` reads whose it is.
 //! - `refusals` logs what is refused; `config` and `error` import none of the above.
 
+mod admit;
 pub mod authority;
+mod broker;
 mod certificate_text;
 mod client;
 mod config;
@@ -32,6 +36,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub use broker::{Broker, BrokerConfig, Copies, Ready, User, configuration};
 pub use certificate_text::Described;
 pub use client::{Client, ClientConfig, Learned};
 pub use config::{Allow, Identity, Moves, Peer, System, Taking};

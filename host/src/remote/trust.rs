@@ -168,6 +168,37 @@ impl Trust {
     }
 }
 
+/// The forms of signatures under what goes through a broker.
+pub const SCHEMES: [SignatureScheme; 4] = [
+    SignatureScheme::ECDSA_NISTP256_SHA256,
+    SignatureScheme::ECDSA_NISTP384_SHA384,
+    SignatureScheme::ED25519,
+    SignatureScheme::RSA_PSS_SHA256,
+];
+
+impl Trust {
+    /// That `message` was signed with the key of this certificate. Whether the certificate is trusted is another
+    /// question.
+    ///
+    /// # Errors
+    /// When it was not.
+    pub fn signed(
+        &self,
+        certificate: &CertificateDer<'_>,
+        scheme: SignatureScheme,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), Distrust> {
+        let certificate = EndEntityCert::try_from(certificate)?;
+        let mapping = if SCHEMES.contains(&scheme) { self.algorithms.mapping } else { &[] };
+        let mut algorithms = mapping.iter().filter(|(of, _)| *of == scheme).flat_map(|(_, algorithms)| *algorithms);
+        match algorithms.any(|algorithm| certificate.verify_signature(*algorithm, message, signature).is_ok()) {
+            true => Ok(()),
+            false => Err(Distrust::NotItsKey),
+        }
+    }
+}
+
 /// Which side of a connection shows a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {

@@ -10,6 +10,7 @@ mod by_time;
 mod certificates;
 mod checking;
 mod cli;
+mod copies;
 mod damage;
 mod deliveries;
 mod deploying;

@@ -6,6 +6,7 @@ mod away;
 mod browser;
 mod browsing;
 mod buying;
+mod copies;
 mod cut_off;
 mod events;
 mod floods;

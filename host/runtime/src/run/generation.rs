@@ -33,7 +33,7 @@ use crate::guest::migrations::MigrationRecord;
 use crate::guest::places::Place as _;
 use crate::guest::transactions::Transactions;
 use crate::link::{Wired, Wiring};
-use crate::settings::Recording;
+use crate::settings::{BROKER, Recording};
 
 pub use invariants::INVARIANT_PART;
 
@@ -194,6 +194,7 @@ impl Generation {
         let settings = &self.spec.settings;
         let reason = match &settings.at {
             Some(host) if settings.token > 0 => return self.moved(host, settings.token),
+            Some(host) if host == BROKER => "it has copies on other hosts, and none on this one".to_owned(),
             Some(host) => format!("it lives on host `{host}`, not on this one"),
             None => "it is out of service; `seam contexts` shows why".to_owned(),
         };

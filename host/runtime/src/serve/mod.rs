@@ -3,6 +3,7 @@
 
 mod asked;
 mod checkout;
+mod copies;
 mod drain;
 mod error;
 mod in_doubt;

@@ -67,7 +67,10 @@ impl Routing {
 }
 
 /// Whose events `subscriber` gets.
-fn sources<'g>(subscriber: &'g Generation, generations: &'g [Arc<Generation>]) -> impl Iterator<Item = Source> + 'g {
+pub(super) fn sources<'g>(
+    subscriber: &'g Generation,
+    generations: &'g [Arc<Generation>],
+) -> impl Iterator<Item = Source> + 'g {
     subscriber.spec().settings.subscribes.iter().flat_map(move |subscription| {
         let interface = interface_path(&subscription.interface);
         publishers(generations, interface)

@@ -210,9 +210,9 @@ fn every_mistake_about_hosts_is_reported_at_its_place_with_a_hint() {
              hint: choose another port for `bind`, or for `address` without it",
         ),
         (
-            &format!("{one}{a}at = \"nats://broker.example:4222\"\n"),
-            "seam.toml:5:6: error: `context.a.at` names a broker, and this version of the host reaches contexts on hosts \
-             only\n  hint: name a host of `[hosts]`",
+            &format!("{one}[placement]\ndefault = \"nats://b:4222\"\n{a}"),
+            "seam.toml:4:11: error: `placement.default` names a broker, which can only be where one context is\n  hint: \
+             name a host of `[hosts]` here, and the broker as `at` of the context that has copies",
         ),
         (
             &format!("{one}{a}at = \"10.0.0.2:7443\"\n"),

@@ -35,6 +35,8 @@ pub const AUTHORITY_KEY: &str = "authority-key.pem";
 pub const CERTIFICATE: &str = "certificate.pem";
 pub const KEY: &str = "key.pem";
 pub const REVOKED: &str = "revoked.pem";
+/// Of the broker.
+const CONFIGURATION: &str = "broker.conf";
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -168,6 +170,16 @@ pub fn make_host(authority: &Path, folder: &Path, host: &Host, replace: bool) ->
     let mut written = vec![certificate, key];
     written.extend(share(authority, folder)?);
     Ok(written)
+}
+
+/// Writes the configuration of the broker beside its certificate; the file.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_configuration(folder: &Path, text: &str) -> Result<PathBuf, Error> {
+    let path = folder.join(CONFIGURATION);
+    put(&path, text.as_bytes())?;
+    Ok(path)
 }
 
 /// Copies what hosts read of an authority to the folder of a host; the files that it wrote.

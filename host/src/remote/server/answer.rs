@@ -21,6 +21,7 @@ use super::receive::{Running, receive};
 use super::shared::{Connected, Phase, Shared};
 use super::step;
 
+use crate::remote::admit::admit;
 use crate::remote::wire::{self, Rejection, Wanted};
 
 /// Answers a greeting, a call or a question for events.
@@ -30,7 +31,7 @@ pub async fn respond(
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
-    let rejection = match admit(shared, connected, &parts) {
+    let rejection = match admitted(shared, connected, &parts) {
         Ok(Wanted::Greeting) => return wire::greeted(),
         Ok(Wanted::Step(asked)) => match step::take(shared, connected, asked, body).await {
             Ok(carried) => return wire::carried(carried),
@@ -66,49 +67,14 @@ pub async fn respond(
 }
 
 /// What is asked for, if the other host may ask for it.
-fn admit(shared: &Shared, connected: &Connected, parts: &request::Parts) -> Result<Wanted, Rejection> {
-    let names = &connected.names;
-    if !connected.is_known {
-        return Err(Rejection::Forbidden(format!("there is no host `{}` in this system", names.host)));
+fn admitted(shared: &Shared, connected: &Connected, parts: &request::Parts) -> Result<Wanted, Rejection> {
+    let (names, is_known) = (&connected.names, connected.is_known);
+    if !is_known {
+        admit(names, is_known, &*shared.allow, &Wanted::Greeting)?;
     }
     let wanted = wire::read(parts, &shared.system)?;
-    let speaker = match &wanted {
-        Wanted::Greeting => None,
-        Wanted::Call(head) => head.chain.last(),
-        Wanted::Step(step) => Some(&step.context),
-        Wanted::Events(ask) => Some(&ask.subscriber),
-        Wanted::Transaction(asked) => Some(asked.asker()),
-    };
-    if let Some(speaker) = speaker.filter(|speaker| !names.has(speaker)) {
-        let host = &names.host;
-        return Err(Rejection::Forbidden(format!("the certificate of host `{host}` does not name `{speaker}`")));
-    }
-    match &wanted {
-        Wanted::Call(Head { part: Some(part), .. }) if !names.has(&part.coordinator) => {
-            let (host, coordinator) = (&names.host, &part.coordinator);
-            let message = format!("the certificate of host `{host}` does not name `{coordinator}`");
-            Err(Rejection::Forbidden(message))
-        }
-        Wanted::Transaction(Asked { participant, coordinator, .. })
-            if !shared.allow.takes_part(participant, coordinator) =>
-        {
-            let message = format!("`{participant}` takes part in no transactions of `{coordinator}`");
-            Err(Rejection::Forbidden(message))
-        }
-        Wanted::Call(head) if !shared.allow.allows(speaker, &head.context, &head.interface) => {
-            let caller =
-                speaker.map_or_else(|| format!("host `{}` itself", names.host), |caller| format!("`{caller}`"));
-            let (context, interface) = (&head.context, &head.interface);
-            Err(Rejection::Forbidden(format!("{caller} may not call `{interface}` of `{context}`")))
-        }
-        Wanted::Events(Ask { subscriber, publisher, interface, .. })
-            if !shared.allow.delivers(subscriber, publisher, interface) =>
-        {
-            let message = format!("`{subscriber}` does not subscribe to `{interface}` of `{publisher}`");
-            Err(Rejection::Forbidden(message))
-        }
-        _ => Ok(wanted),
-    }
+    admit(names, is_known, &*shared.allow, &wanted)?;
+    Ok(wanted)
 }
 
 /// Does a step of a transaction, to its end: in a task of its own.

@@ -1,0 +1,52 @@
+//! What a host may ask for, by the names in its certificate and by the manifest.
+
+use seam_runtime::remote::two_phase::Request;
+use seam_runtime::remote::{Ask, Head};
+
+use super::config::Allow;
+use super::names::Names;
+use super::wire::{Rejection, Wanted};
+
+/// # Errors
+/// Why the host may not ask for it.
+pub fn admit(names: &Names, is_known: bool, allow: &dyn Allow, wanted: &Wanted) -> Result<(), Rejection> {
+    let host = &names.host;
+    if !is_known {
+        return Err(Rejection::Forbidden(format!("there is no host `{host}` in this system")));
+    }
+    let speaker = match wanted {
+        Wanted::Greeting => None,
+        Wanted::Call(head) => head.chain.last(),
+        Wanted::Step(step) => Some(&step.context),
+        Wanted::Events(ask) => Some(&ask.subscriber),
+        Wanted::Transaction(asked) => Some(asked.asker()),
+    };
+    if let Some(speaker) = speaker.filter(|speaker| !names.has(speaker)) {
+        return Err(Rejection::Forbidden(format!("the certificate of host `{host}` does not name `{speaker}`")));
+    }
+    match wanted {
+        Wanted::Call(Head { part: Some(part), .. }) if !names.has(&part.coordinator) => {
+            let coordinator = &part.coordinator;
+            let message = format!("the certificate of host `{host}` does not name `{coordinator}`");
+            Err(Rejection::Forbidden(message))
+        }
+        Wanted::Transaction(Request { participant, coordinator, .. })
+            if !allow.takes_part(participant, coordinator) =>
+        {
+            let message = format!("`{participant}` takes part in no transactions of `{coordinator}`");
+            Err(Rejection::Forbidden(message))
+        }
+        Wanted::Call(head) if !allow.allows(speaker, &head.context, &head.interface) => {
+            let caller = speaker.map_or_else(|| format!("host `{host}` itself"), |caller| format!("`{caller}`"));
+            let (context, interface) = (&head.context, &head.interface);
+            Err(Rejection::Forbidden(format!("{caller} may not call `{interface}` of `{context}`")))
+        }
+        Wanted::Events(Ask { subscriber, publisher, interface, .. })
+            if !allow.delivers(subscriber, publisher, interface) =>
+        {
+            let message = format!("`{subscriber}` does not subscribe to `{interface}` of `{publisher}`");
+            Err(Rejection::Forbidden(message))
+        }
+        _ => Ok(()),
+    }
+}
