@@ -106,7 +106,12 @@ impl Relocator {
         Ok(())
     }
 
-    pub(super) fn serve(&self, context: &ContextName, component: &Component, schema: Option<u32>) -> Result<(), String> {
+    pub(super) fn serve(
+        &self,
+        context: &ContextName,
+        component: &Component,
+        schema: Option<u32>,
+    ) -> Result<(), String> {
         let inner = &self.0;
         let mut before = inner.arrivals.lock().get_mut(context).and_then(|coming| coming.linked.take());
         for _ in 0..limits::MOVE_TRIES {

@@ -27,9 +27,7 @@ struct Copied {
 impl Copied {
     fn new() -> Result<Self> {
         let (port, mut hosts) = (free_port()?, String::new());
-        for (host, more) in
-            [("shop", ""), ("web1", "copies = [\"numbers\"]\n"), ("web2", "copies = [\"numbers\"]\n")]
-        {
+        for (host, more) in [("shop", ""), ("web1", "copies = [\"numbers\"]\n"), ("web2", "copies = [\"numbers\"]\n")] {
             let address = free_port()?;
             hosts.push_str(&format!(
                 "[hosts.{host}]\naddress = \"127.0.0.1:{address}\"\ndata = \"{host}\"\nlisten = [\"127.0.0.1:0\"]\n{more}"
@@ -75,9 +73,9 @@ impl Copied {
     /// Calls that this host has performed for `shop`.
     fn answered(&self, host: &Host) -> Result<u64> {
         let metrics = host.get("/metrics")?.text();
-        let line = metrics.lines().find(|line| {
-            line.starts_with("seam_remote_answers_total{outcome=\"answered\",peer=\"shop\"}")
-        });
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with("seam_remote_answers_total{outcome=\"answered\",peer=\"shop\"}"));
         let count = line.and_then(|line| line.rsplit_once(' ')).map_or(Ok(0), |(_, count)| count.parse());
         count.context("a number")
     }
