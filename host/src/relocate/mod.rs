@@ -94,6 +94,7 @@ struct Made {
     moved: Moved,
     /// What was counted until then.
     before: Snapshot,
+    counted: Instant,
     at: Instant,
 }
 
@@ -139,7 +140,10 @@ impl Relocator {
     /// What was predicted of the last move of each context from or to this host, beside what came of it.
     pub fn moves(&self) -> Vec<MoveReview> {
         let now = self.counted();
-        let reviewed = |made: &Made| review(&made.moved, &made.before, &now, made.at.elapsed().as_secs_f64());
+        let reviewed = |made: &Made| {
+            let [between_s, since_s] = [made.counted, made.at].map(|then| then.elapsed().as_secs_f64());
+            review(&made.moved, (&made.before, &now), between_s, since_s)
+        };
         self.0.made.lock().values().map(reviewed).collect()
     }
 
@@ -155,7 +159,7 @@ impl Relocator {
         context: &ContextName,
         making: impl Future<Output = Result<Moved, Refused>>,
     ) -> Result<Moved, Refused> {
-        let before = self.counted();
+        let (before, counted) = (self.counted(), Instant::now());
         let work = async {
             let moved = making.await?;
             let (pause, to, token) = (moved.pause_us as f64 / 1e3, moved.to.clone(), moved.token);
@@ -163,7 +167,7 @@ impl Relocator {
             Ok::<_, Refused>((moved, outcome))
         };
         let moved = self.0.audit.act_async(&Act { who, command, why: "" }, work).await?;
-        let made = Made { moved: moved.clone(), before, at: Instant::now() };
+        let made = Made { moved: moved.clone(), before, counted, at: Instant::now() };
         self.0.made.lock().insert(context.clone(), made);
         Ok(moved)
     }

@@ -61,10 +61,11 @@ pub struct PageFigures {
     pub added_us: f64,
 }
 
-/// `before` was counted right before the move, and `now` is counted now.
-pub fn review(moved: &Moved, before: &Snapshot, now: &Snapshot, since_s: f64) -> MoveReview {
+/// `before` was counted right before the move, and `now` is counted now, `between_s` seconds later and `since_s` after
+/// its end.
+pub fn review(moved: &Moved, (before, now): (&Snapshot, &Snapshot), between_s: f64, since_s: f64) -> MoveReview {
     let (mut edges, mut pages) = (Vec::new(), Vec::new());
-    let after = since(now, before);
+    let after = since(now, before, between_s);
     let predicted = moved.predicted.as_deref();
     for (predicted, sign) in
         [(predicted.and_then(|all| all.added.as_ref()), 1.0), (predicted.and_then(|all| all.saved.as_ref()), -1.0)]
@@ -106,16 +107,20 @@ fn page_review(page: &PageForecast, sign: f64, before: &Snapshot, after: &Snapsh
     }
 }
 
-/// What was counted after `before`.
-fn since(now: &Snapshot, before: &Snapshot) -> Snapshot {
+/// By how much the time of the same counts may differ between two looks: they are not read at one moment.
+const SAME_S: f64 = 0.05;
+
+/// What was counted after `before`, `between_s` seconds ago.
+fn since(now: &Snapshot, before: &Snapshot, between_s: f64) -> Snapshot {
     let mut after = now.clone();
     for edge in &mut after.edges {
         let is_it = |other: &&EdgeTraffic| {
             (&other.caller, &other.callee, &other.interface, &other.function)
                 == (&edge.caller, &edge.callee, &edge.interface, &edge.function)
         };
-        // Counts that have started again are less, or younger.
-        if let Some(then) = before.edges.iter().find(is_it).filter(|then| then.over_s <= edge.over_s) {
+        // A caller that was linked again counts from then on.
+        let goes_on = |then: &&EdgeTraffic| (edge.over_s - then.over_s - between_s).abs() < SAME_S;
+        if let Some(then) = before.edges.iter().find(is_it).filter(goes_on) {
             edge.over_s -= then.over_s;
             edge.calls = edge.calls.saturating_sub(then.calls);
             edge.sampled = edge.sampled.saturating_sub(then.sampled);
@@ -202,7 +207,7 @@ mod tests {
         let moved = moved(Prediction { added, ..Prediction::empty("bank", "here", "there") });
         // The caller is linked again: its calls are counted from the move on, and its pages since the start.
         let now = snapshot(10.0, 120, 560, 500 * 4_000 + 60 * 6_500);
-        let seen = review(&moved, &before, &now, 10.0);
+        let seen = review(&moved, (&before, &now), 11.0, 10.0);
         let edge = &seen.edges[0];
         let happened = edge.happened.unwrap();
         assert_eq!((edge.predicted.calls_per_s, happened.calls_per_s), (10.0, 12.0));
@@ -211,8 +216,14 @@ mod tests {
         assert_eq!(page.predicted, PageFigures { crossings: 2.0, added_us: 2_000.0 });
         assert_eq!(page.happened.unwrap(), PageFigures { crossings: 2.0, added_us: 2_500.0 });
         // Without a call, nothing has happened.
-        let quiet = review(&moved, &before, &snapshot(1.0, 0, 500, 500 * 4_000), 1.0);
+        let quiet = review(&moved, (&before, &snapshot(1.0, 0, 500, 500 * 4_000)), 2.0, 1.0);
         assert_eq!((quiet.edges[0].happened, quiet.pages[0].happened), (None, None));
+        // Counts that were young before and are older now are not those of before.
+        let young = snapshot(1.0, 20, 0, 0);
+        let again = review(&moved, (&young, &snapshot(1.5, 20, 0, 0)), 1.6, 1.4);
+        assert!(again.edges[0].happened.is_some_and(|happened| happened.calls_per_s > 13.0), "{again:?}");
+        let goes_on = review(&moved, (&young, &snapshot(2.6, 50, 0, 0)), 1.6, 1.4);
+        assert!(goes_on.edges[0].happened.is_some_and(|happened| happened.calls_per_s < 19.0), "{goes_on:?}");
     }
 
     #[test]
@@ -220,7 +231,8 @@ mod tests {
         let before = snapshot(100.0, 1_000, 500, 500 * 6_000);
         let saved = Some(forecast(&before, "bank", WAY));
         let moved = moved(Prediction { saved, ..Prediction::empty("bank", "there", "here") });
-        let page = review(&moved, &before, &snapshot(10.0, 20, 510, 500 * 6_000 + 10 * 4_100), 10.0).pages[0].clone();
+        let now = snapshot(10.0, 20, 510, 500 * 6_000 + 10 * 4_100);
+        let page = review(&moved, (&before, &now), 11.0, 10.0).pages[0].clone();
         assert_eq!((page.predicted.added_us, page.happened.unwrap().added_us), (-2_000.0, -1_900.0));
     }
 }

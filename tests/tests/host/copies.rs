@@ -48,7 +48,7 @@ impl Copied {
             let made = seam(&manifest, &[&["--as", "shop"], arguments].concat())?;
             ensure!(made.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&made.stderr));
         }
-        let configuration = system.folder.path().join("data/certificates/broker/broker.conf");
+        let configuration = system.folder.path().join("shop/certificates/broker/broker.conf");
         let broker = Broker::start(tests(), &configuration, port)?;
         Ok(Self { system, manifest, broker })
     }

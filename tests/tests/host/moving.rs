@@ -34,7 +34,7 @@ fn calls_and_bytes_are_as_predicted_and_a_prediction_changes_nothing() -> Result
     ensure!((20..40).all(|number| moving.add(number)), "the ledger answers");
     let review = moving.moves()?.pop().context("the move")?;
     let [edge] = &review.edges[..] else { anyhow::bail!("{:?}", review.edges) };
-    let happened = edge.happened.context("calls")?;
+    let happened = edge.happened.with_context(|| format!("no calls: {review:?}"))?;
     near("bytes of a call", edge.predicted.bytes, happened.bytes)?;
     let shown = moving.seam(NEAR, &["moves"])?;
     ensure!(shown.contains("front->ledger t:ledger/ledger") && shown.contains("PREDICTED"), "{shown}");
