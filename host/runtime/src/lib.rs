@@ -1,8 +1,8 @@
 //! Contexts at run time: components, their versions, their instances, and which of them answers a call.
 //!
 //! Floors, each importing only those after it: `alone -> serve -> pretend, route -> remote, run -> link -> abi_copy,
-//! component -> guest -> call, codec, json, settings -> buffered_http, did_you_mean -> limits`. Drivers use
-//! `serve::Registry`. One call must go up: a guest calls another context. It goes through the trait
+//! component -> guest -> two_phase -> call, codec, json, settings -> buffered_http, did_you_mean -> limits`. Drivers
+//! use `serve::Registry`. One call must go up: a guest calls another context. It goes through the trait
 //! `guest::dispatch::Dispatch`.
 //! Not here: where requests come from, manifests, deploys (the crate `seam`), storage (the crate `seam-store`).
 
@@ -26,3 +26,4 @@ pub mod run;
 mod samples;
 pub mod serve;
 pub mod settings;
+pub mod two_phase;

@@ -1,7 +1,7 @@
 //! What a host may ask for, by the names in its certificate and by the manifest.
 
-use seam_runtime::remote::two_phase::Request;
 use seam_runtime::remote::{Ask, Head};
+use seam_runtime::two_phase::Request;
 
 use super::config::Allow;
 use super::names::Names;

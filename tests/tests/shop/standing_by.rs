@@ -16,6 +16,7 @@ fn finance_is_taken_over_with_its_keys_and_no_order_that_was_answered_is_lost() 
     let shop = Shop::new()?.apart()?;
     let keys = "at = \"books\"\nstandby = \"shop\"\ntakeover = \"3s\"\nacknowledge = \"replicated\"\n";
     shop.edit("at = \"books\"\n", keys)?;
+    shop.edit("two_phase = [\"warehouse\", \"finance\"]", "two_phase = [\"warehouse\"]")?;
     shop.edit("[placement]\n", "[backup]\nto = \"copies\"\n\n[placement]\n")?;
     let books = shop.up_as(BOOKS, &[])?;
     let host = shop.up_as(SHOP, &[])?;

@@ -53,6 +53,7 @@ const FLOORS: &[Floors] = &[
             &["link"],
             &["abi_copy", "component"],
             &["guest"],
+            &["two_phase"],
             &["call", "codec", "json", "settings"],
             &["buffered_http", "did_you_mean", "interface_name"],
             &["limits"],

@@ -18,7 +18,7 @@ use seam_store::ids::ContextName;
 use super::joint::Joint;
 use super::transactions::Transactions;
 use crate::limits;
-use crate::remote::two_phase::{Part, Reply, Request, Step};
+use crate::two_phase::{Part, Reply, Request, Step};
 
 pub struct Branches {
     /// By the transaction.

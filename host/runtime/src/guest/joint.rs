@@ -19,8 +19,7 @@ use seam_store::{Database, Decided, Decision, Error, Transaction, Vote, Voted, b
 
 use super::transactions::{Ended, Ending, Held, Transactions, Turn};
 use crate::limits;
-use crate::remote::Carrier;
-use crate::remote::two_phase::{Part as PartElsewhere, Reply, Request, Step};
+use crate::two_phase::{Part as PartElsewhere, Replied, Reply, Request, Settle, Step};
 
 /// Why a transaction did not commit, as `seam:host/two-phase` says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +50,7 @@ pub struct Joint {
 
 /// A context of another host.
 struct Elsewhere {
-    carrier: Arc<dyn Carrier>,
+    settle: Arc<Settle>,
     calls: u32,
 }
 
@@ -115,11 +114,10 @@ impl Joint {
         self.turn.is_some() && self.lets_in(context)
     }
 
-    /// What a call of a context of another host says of the transaction.
-    pub fn part_of(&self, context: &ContextName, carrier: &Arc<dyn Carrier>) -> PartElsewhere {
+    /// What a call of a context of another host says of the transaction; `settle` asks that host.
+    pub fn part_of(&self, context: &ContextName, settle: impl FnOnce() -> Arc<Settle>) -> PartElsewhere {
         let mut elsewhere = self.elsewhere.lock();
-        let called =
-            elsewhere.entry(context.clone()).or_insert_with(|| Elsewhere { carrier: carrier.clone(), calls: 0 });
+        let called = elsewhere.entry(context.clone()).or_insert_with(|| Elsewhere { settle: settle(), calls: 0 });
         let before = called.calls;
         called.calls += 1;
         PartElsewhere { transaction: self.id.clone(), coordinator: self.coordinator.clone(), before }
@@ -286,18 +284,17 @@ impl Joint {
         all
     }
 
-    fn ask_elsewhere(&self, step: Step) -> Vec<(ContextName, crate::remote::two_phase::Replied)> {
+    fn ask_elsewhere(&self, step: Step) -> Vec<(ContextName, Replied)> {
         let asked: Vec<_> = self.requests(step).collect();
         if asked.is_empty() {
             return Vec::new();
         }
-        let asking = asked
-            .into_iter()
-            .map(|(context, request, carrier)| async move { (context, carrier.settle(request).await) });
+        let asking =
+            asked.into_iter().map(|(context, request, settle)| async move { (context, settle(request).await) });
         blocking::block_on(join_all(asking))
     }
 
-    fn requests(&self, step: Step) -> impl Iterator<Item = (ContextName, Request, Arc<dyn Carrier>)> {
+    fn requests(&self, step: Step) -> impl Iterator<Item = (ContextName, Request, Arc<Settle>)> {
         let elsewhere = self.elsewhere.lock();
         let requests: Vec<_> = elsewhere
             .iter()
@@ -309,7 +306,7 @@ impl Joint {
                     step,
                     remaining: Duration::from_millis(limits::TWO_PHASE_STEP_MS),
                 };
-                (context.clone(), request, there.carrier.clone())
+                (context.clone(), request, there.settle.clone())
             })
             .collect();
         requests.into_iter()
@@ -367,10 +364,10 @@ fn held(context: &ContextName, since: Instant, wrote: bool) -> Held {
 impl Drop for Joint {
     fn drop(&mut self) {
         // Nothing was decided, and nothing will be.
-        for (_, request, carrier) in self.requests(Step::RollBack) {
+        for (_, request, settle) in self.requests(Step::RollBack) {
             // A host that does not hear of it asks.
             if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                runtime.spawn(carrier.settle(request));
+                runtime.spawn(settle(request));
             }
         }
         let (ending, why) = self.ended.get_mut().take().unwrap_or((Ending::RolledBack, String::new()));

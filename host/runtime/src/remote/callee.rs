@@ -16,6 +16,7 @@ use super::{Carried, Carrier, Head};
 use crate::call::{Call, ContextIndex, Failure};
 use crate::guest::dispatch::{Answering, Dispatch, DispatchTable, Exchange, Function};
 use crate::limits;
+use crate::two_phase::Settle;
 
 pub(crate) struct RemoteCallee {
     pub index: ContextIndex,
@@ -45,6 +46,11 @@ impl RemoteCallee {
             bulk: call.bulk,
             part: None,
         }
+    }
+
+    fn settle(&self) -> Arc<Settle> {
+        let carrier = self.carrier.clone();
+        Arc::new(move |request| carrier.settle(request))
     }
 
     /// Waits for the answer, away from the places of the request.
@@ -96,7 +102,7 @@ impl Dispatch for RemoteCallee {
                 let departure = crossing::depart((self.index, &self.context), &call, callees, function, exchange)?;
                 let Departure { now, deadline, arguments } = departure;
                 let mut head = self.head(&call, function, deadline - now);
-                head.part = callees.joint().map(|joint| joint.part_of(&self.context, &self.carrier));
+                head.part = callees.joint().map(|joint| joint.part_of(&self.context, || self.settle()));
                 let failure = match self.carried(head, arguments, deadline, callees).await {
                     Ok(results) => return crossing::arrive(&self.context, &results, function, exchange),
                     Err(failure) => failure,

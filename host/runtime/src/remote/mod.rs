@@ -9,7 +9,6 @@ mod callee;
 pub(crate) mod crossing;
 mod outbox;
 mod outbox_elsewhere;
-pub mod two_phase;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,6 +20,7 @@ use seam_store::ids::{ContextName, Trace};
 use crate::call::Failure;
 use crate::guest::cut_off::CutOff;
 use crate::interface_name::InterfaceName;
+use crate::two_phase;
 
 pub(crate) use callee::{Here, RemoteCallee};
 pub use outbox::{Ask, Asked, Asking, Outbox, Page, Question, Reply, Unread};

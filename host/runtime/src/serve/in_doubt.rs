@@ -13,7 +13,7 @@ use seam_store::{Database, Doubt, blocking};
 use crate::guest::transactions::Transactions;
 use crate::limits;
 use crate::remote::Carrier;
-use crate::remote::two_phase::{Reply, Request, Step};
+use crate::two_phase::{Reply, Request, Step};
 
 type Files = [(ContextName, Arc<Database>)];
 

@@ -24,8 +24,8 @@ use crate::guest::cut_off::CutOff;
 use crate::guest::dispatch::Function;
 use crate::limits;
 use crate::link::Encoded;
-use crate::remote::two_phase::{Reply, Replying, Request, Step};
 use crate::remote::{Answers, Ask, Asking, Carrying, Head};
+use crate::two_phase::{Reply, Replying, Request, Step};
 
 /// The contexts of this host, as other hosts call them.
 pub struct Inbound {

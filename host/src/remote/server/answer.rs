@@ -12,8 +12,8 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use seam_runtime::call::Failure;
 use seam_runtime::guest::cut_off::CutOff;
-use seam_runtime::remote::two_phase::Request as Asked;
 use seam_runtime::remote::{Ask, Carried, Head};
+use seam_runtime::two_phase::Request as Asked;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 

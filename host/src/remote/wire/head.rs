@@ -8,7 +8,8 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 use seam_runtime::interface_name::InterfaceName;
-use seam_runtime::remote::{Head, two_phase};
+use seam_runtime::remote::Head;
+use seam_runtime::two_phase;
 use seam_store::ids::{ContextName, Trace};
 
 use super::outcome::Rejection;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::uri::Authority;
 use http_body_util::Full;
-use seam_runtime::remote::two_phase::{Reply, Request, Step};
+use seam_runtime::two_phase::{Reply, Request, Step};
 use seam_store::ids::ContextName;
 use serde::{Deserialize, Serialize};
 

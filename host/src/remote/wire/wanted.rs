@@ -1,8 +1,8 @@
 //! What a request asks for.
 
 use http::{Method, request};
-use seam_runtime::remote::two_phase::Request;
 use seam_runtime::remote::{Ask, Head};
+use seam_runtime::two_phase::Request;
 
 use super::head::{Fields, unreadable};
 use super::outbox;

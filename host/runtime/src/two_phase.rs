@@ -81,3 +81,6 @@ pub enum Reply {
 pub type Replied = Result<Reply, Failure>;
 
 pub type Replying = Pin<Box<dyn Future<Output = Replied> + Send>>;
+
+/// Has the host of `Request::asked` do a step.
+pub type Settle = dyn Fn(Request) -> Replying + Send + Sync;
