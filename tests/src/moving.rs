@@ -139,6 +139,11 @@ impl Way {
         std::thread::spawn(move || {
             while let Ok((near, _)) = listener.accept() {
                 let Ok(far) = TcpStream::connect(target) else { continue };
+                // It passes on what it gets at once, or each message waits for an acknowledgement.
+                let direct = [&near, &far].map(|stream| stream.set_nodelay(true));
+                if direct.iter().any(Result::is_err) {
+                    continue;
+                }
                 for (number, (from, to)) in [(&near, &far), (&far, &near)].into_iter().enumerate() {
                     if let (Ok(from), Ok(to)) = (from.try_clone(), to.try_clone()) {
                         let state = shared.clone();
