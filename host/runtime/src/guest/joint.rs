@@ -257,7 +257,12 @@ impl Joint {
         let mut promised = Vec::new();
         for (context, replied) in self.ask_elsewhere(Step::Vote { at_ms }) {
             match replied {
-                Ok(Reply::Promised(contexts)) => promised.extend(contexts),
+                Ok(Reply::Promised(contexts)) => match contexts.iter().find(|context| !self.lets_in(context)) {
+                    None => promised.extend(contexts),
+                    Some(other) => {
+                        return Err(format!("the host of `{context}` promises for `{other}`, which is no part"));
+                    }
+                },
                 Ok(_) => return Err(format!("the host of `{context}` answers a vote with something else")),
                 Err(failure) => return Err(format!("`{context}` cannot promise to commit: {failure}")),
             }

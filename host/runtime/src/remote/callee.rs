@@ -103,10 +103,9 @@ impl Dispatch for RemoteCallee {
                 let Departure { now, deadline, arguments } = departure;
                 let mut head = self.head(&call, function, deadline - now);
                 head.part = callees.joint().map(|joint| joint.part_of(&self.context, || self.settle()));
-                let failure = match self.carried(head, arguments, deadline, callees).await {
-                    Ok(results) => return crossing::arrive(&self.context, &results, function, exchange),
-                    Err(failure) => failure,
-                };
+                let carried = self.carried(head, arguments, deadline, callees).await;
+                let arrived = carried.and_then(|results| crossing::arrive(&self.context, &results, function, exchange));
+                let Err(failure) = arrived else { return Ok(()) };
                 let Failure::Moved { .. } = failure else {
                     crossing::lost(&self.context, callees, &failure);
                     return Err(failure);
