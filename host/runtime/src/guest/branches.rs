@@ -4,8 +4,8 @@
 //! transaction writes to. It ends by what its coordinator has decided. A coordinator that falls silent costs no more
 //! than a while: before its vote, a branch is rolled back; after it, the files are in doubt, and the host asks.
 //! Invariants: what was lost of a transaction is never voted for: its coordinator names the contexts that it has
-//! called, and how often. A branch is forgotten after its end alone: what asks meanwhile waits for that, and never gets the
-//! answer that nothing waits here.
+//! called, and how often. A branch is forgotten after its end alone: what asks meanwhile waits for that, and never gets
+//! the answer that nothing waits here.
 //! Not here: the parts themselves (`joint`), who may take part (the crate `seam`), who is asked (`serve`).
 
 use std::collections::{BTreeMap, HashMap};
