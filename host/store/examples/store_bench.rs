@@ -47,7 +47,7 @@ fn main() {
             let deadline = soon();
             let mut tx = database.begin(deadline).unwrap();
             statements(&mut tx, sku, deadline);
-            tx.rollback();
+            tx.rollback().unwrap();
         }));
         hop.push(micros(2_000, |sku| thread.undone(sku)));
     }

@@ -290,7 +290,14 @@ impl Database {
     ) -> Result<T, Error> {
         for _ in 0..TRIES_MAX {
             let mut tx = self.begin(deadline)?;
-            let value = run(&mut tx)?;
+            let value = match run(&mut tx) {
+                Ok(value) => value,
+                Err(error) => match tx.rollback() {
+                    Ok(()) => return Err(error),
+                    // The error may come from rows that were undone.
+                    Err(_) => continue,
+                },
+            };
             match tx.finish() {
                 CommitOutcome::Durable => return Ok(value),
                 CommitOutcome::Failed(error) => return Err(error),

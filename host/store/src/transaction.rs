@@ -169,8 +169,19 @@ impl Transaction {
         }
     }
 
-    pub fn rollback(self) {
-        drop(self);
+    /// Undoes it. Returns when what it read of other transactions is durable.
+    ///
+    /// # Errors
+    /// `Busy`: what it read was undone too, so nothing that follows from it holds.
+    pub fn rollback(mut self) -> Result<(), Error> {
+        self.lease.take().map_or(Ok(()), |lease| self.writer.roll_back(lease))
+    }
+
+    #[cfg(test)]
+    pub fn lose_connection(&mut self) {
+        if let Some(lease) = &mut self.lease {
+            lease.lose_connection();
+        }
     }
 
     pub(super) fn finish(self) -> CommitOutcome {
@@ -194,6 +205,7 @@ impl Transaction {
         };
         let outcome = commit(&self.writer, lease);
         if matches!(outcome, CommitOutcome::Durable) {
+            Counters::add(&self.writer.counters.commits, 1);
             if self.publishes {
                 fault::point("outbox.after-commit");
                 self.writer.published.ring();
@@ -346,7 +358,8 @@ pub(super) const STEP: &str = "step";
 impl Drop for Transaction {
     fn drop(&mut self) {
         if let Some(lease) = self.lease.take() {
-            self.writer.roll_back(lease);
+            // For one that is dropped, no answer follows from what it read.
+            self.writer.roll_back(lease).ok();
         }
     }
 }

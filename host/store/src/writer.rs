@@ -3,7 +3,7 @@
 //! Transactions queue for the connection, first come first served, each until its deadline. The holder works on its own
 //! thread inside a savepoint. When its transaction is done, it hands the connection to the next one in the queue, with
 //! the outer transaction still open, and waits. The last of a group commits for all of them, and only then do they get
-//! their answers.
+//! their answers. One that rolled back waits with them: its statements have read what they wrote.
 //!
 //! Invariants: each writer has one lease. A lease that no thread uses, in the queue or idle, has no savepoint open.
 //! `Durable` is answered only after the fsync of the COMMIT. After a COMMIT that failed in an unknown way, the
@@ -197,14 +197,12 @@ impl Writer {
         };
         if connection.violates_deferred_keys() {
             // Checked here, for this transaction alone: the outer COMMIT would fail for the whole group.
-            self.roll_back(lease);
             let error = Error::Constraint("FOREIGN KEY constraint failed at commit".to_owned());
-            return CommitOutcome::Failed(error);
+            return self.roll_back(lease).map_or(CommitOutcome::Lost, |()| CommitOutcome::Failed(error));
         }
         if let Err(error) = connection.run_as_host("RELEASE seam") {
             let error = connection.explain(&error);
-            self.roll_back(lease);
-            return CommitOutcome::Failed(error);
+            return self.roll_back(lease).map_or(CommitOutcome::Lost, |()| CommitOutcome::Failed(error));
         }
         let outcome = Arc::new(Oneshot::new());
         lease.group.push(outcome.clone());
@@ -223,8 +221,12 @@ impl Writer {
         }
     }
 
-    /// Undoes the savepoint, and nothing of the other transactions in the group.
-    pub fn roll_back(&self, mut lease: Lease) {
+    /// Undoes the savepoint, and nothing of the other transactions in the group. Returns when their commit is durable:
+    /// this transaction has read what they wrote, and what it was rolled back for may follow from that.
+    ///
+    /// # Errors
+    /// `Busy`: that commit failed, so what this transaction read was undone too.
+    pub fn roll_back(&self, mut lease: Lease) -> Result<(), Error> {
         Counters::add(&self.counters.rollbacks, 1);
         let undone = match lease.connection.as_ref() {
             Some(connection) if !connection.is_idle() => {
@@ -238,8 +240,22 @@ impl Writer {
             // An outer transaction that holds nothing is no group: the next transaction starts one of its own.
             lease.end_outer();
         }
-        if let Err(lease) = self.hand_to_next(lease) {
-            self.end_group(lease);
+        let read = (!lease.group.is_empty()).then(|| {
+            let outcome = Arc::new(Oneshot::new());
+            lease.group.push(outcome.clone());
+            outcome
+        });
+        let handed_on = self.hand_to_next(lease).map_err(|lease| self.end_group(lease)).is_ok();
+        let outcome = match read {
+            None => return Ok(()),
+            Some(outcome) if handed_on => blocking::block_in_place(|| outcome.receive()),
+            Some(outcome) => outcome.receive(),
+        };
+        match outcome {
+            CommitOutcome::Durable => Ok(()),
+            CommitOutcome::Lost | CommitOutcome::Failed(_) => {
+                Err(Error::Busy("the transactions whose rows this one read were undone; it may try again".to_owned()))
+            }
         }
     }
 
@@ -379,7 +395,6 @@ impl Writer {
         let held = self.config.clock.elapsed_since(since).as_micros();
         Counters::add(&self.counters.held_us, u64::try_from(held).unwrap_or(u64::MAX));
         if matches!(outcome, CommitOutcome::Durable) {
-            self.counters.commits.fetch_add(lease.group.len() as u64, Relaxed);
             Counters::add(&self.counters.groups, 1);
             if let Some(copies) = self.health.copies().filter(|_| changes) {
                 copies.count_commit();

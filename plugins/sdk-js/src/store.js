@@ -97,11 +97,8 @@ export function transaction(work) {
   try {
     result = work();
   } catch (error) {
-    try {
-      host.rollback();
-    } catch {
-      // The host rolls back at the end of the call in any case.
-    }
+    // Where rows that it read were undone too, `work` failed for a reason that is none, and this throws instead.
+    call(() => host.rollback());
     throw error;
   }
   call(() => host.commit());

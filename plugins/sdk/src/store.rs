@@ -134,10 +134,15 @@ pub fn execute_many<Row: Serialize>(sql: &str, rows: impl IntoIterator<Item = Ro
 pub fn transaction<T, E: From<Error>>(work: impl FnOnce(&Transaction) -> Result<T, E>) -> Result<T, E> {
     host::begin().map_err(Error::from)?;
     let mut transaction = Transaction { open: true };
-    let outcome = work(&transaction)?;
+    let outcome = work(&transaction);
     transaction.open = false;
-    host::commit().map_err(Error::from)?;
-    Ok(outcome)
+    match &outcome {
+        Ok(_) => host::commit(),
+        // Where rows that it read were undone too, `work` failed for a reason that is none.
+        Err(_) => host::rollback(),
+    }
+    .map_err(Error::from)?;
+    outcome
 }
 
 /// An open transaction.

@@ -230,7 +230,7 @@ impl Joint {
         for (context, transaction) in all {
             if !transaction.has_written() {
                 // It has nothing to promise; from here on others may write.
-                transaction.rollback();
+                drop(transaction);
                 self.ends(&context, false);
                 continue;
             }

@@ -75,7 +75,7 @@ impl Session {
         self.places = None;
         self.delivery = None;
         self.coordinates = false;
-        self.transaction.take().map(Transaction::rollback).is_some() || left_open
+        self.transaction.take().is_some() || left_open
     }
 
     fn query(&mut self, sql: &str, params: &[Value<'_>], deadline: Instant) -> Result<Vec<u8>, Error> {
@@ -216,10 +216,9 @@ impl Session {
             return self.end_in_delivery(|transaction| transaction.roll_back_to(GUEST));
         }
         let transaction = self.transaction.take().ok_or_else(no_transaction)?;
-        // The last of a group commits for the others, even if it rolls its own transaction back.
+        // One that read what others of its group wrote waits for their commit.
         let _away = self.places.as_deref().and_then(Places::away_for_commit);
-        transaction.rollback();
-        Ok(())
+        transaction.rollback()
     }
 
     fn end_in_delivery(&mut self, end: impl FnOnce(&mut Transaction) -> Result<(), Error>) -> Result<(), Error> {

@@ -34,7 +34,7 @@ fn child_that_is_killed() {
     for i in 0.. {
         let mut tx = database.begin(soon()).unwrap();
         tx.execute("INSERT INTO item (name) VALUES (?1)", &[format!("open {i}").as_str().into()], soon()).unwrap();
-        tx.rollback();
+        tx.rollback().unwrap();
         let mut tx = database.begin(soon()).unwrap();
         let (name, twin) = (format!("{i}"), format!("{i} twin"));
         for name in [&name, &twin] {

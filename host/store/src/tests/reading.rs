@@ -214,7 +214,7 @@ fn no_text_ends_the_transaction_of_its_group_and_none_that_cannot_is_refused() {
             tx.execute("INSERT OR IGNORE INTO item (name) VALUES ('kept'), ('other')", &[], soon()).unwrap();
         }
     }
-    tx.rollback();
+    drop(tx);
     assert!(ended > TEXTS / 20 && ran > TEXTS / 20, "the texts try too little: {ended} ended it, {ran} ran");
     // The two faults that a reader of words had.
     for (fault, hidden) in [("a mark is a blank", "\u{feff}ROLLBACK"), ("a parameter hides what follows", "(')")] {

@@ -441,7 +441,7 @@ fn a_sealed_file_that_grows_and_shrinks_fits_its_seals_all_along() {
             if random.random_range(0..3) == 0 {
                 tx.execute("DELETE FROM note WHERE rowid % 3 = 0", &[], soon()).unwrap();
             }
-            if random.random_range(0..4) == 0 { tx.rollback() } else { tx.commit().unwrap() }
+            if random.random_range(0..4) == 0 { tx.rollback().unwrap() } else { tx.commit().unwrap() }
         }
         // Reads every page.
         let copy = database.copy(&books.folder.path().join("copy.db")).unwrap();

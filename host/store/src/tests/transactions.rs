@@ -232,7 +232,7 @@ fn as_a_group<T: Send>(shop: &Fixture, work: Vec<Box<dyn FnOnce(Transaction) -> 
                 std::thread::yield_now();
             }
         }
-        gate.rollback();
+        drop(gate);
         threads.into_iter().map(|t| t.join().unwrap()).collect()
     })
 }
@@ -276,8 +276,7 @@ fn a_member_that_rolls_back_undoes_no_other() {
     let shop = shop();
     let gives_up: Box<dyn FnOnce(Transaction) -> Result<(), Error> + Send> = Box::new(|mut tx| {
         tx.execute(INSERT, &["never".into()], soon())?;
-        tx.rollback();
-        Ok(())
+        tx.rollback()
     });
     let owes: Box<dyn FnOnce(Transaction) -> Result<(), Error> + Send> = Box::new(|mut tx| {
         tx.execute("INSERT INTO part VALUES (99)", &[], soon())?;
@@ -287,6 +286,49 @@ fn a_member_that_rolls_back_undoes_no_other() {
     assert_eq!(done.iter().map(case).collect::<Vec<_>>(), ["ok", "ok", "ok", "constraint", "ok"]);
     assert_eq!(shop.items(), 3);
     assert_eq!(shop.number("SELECT count(*) FROM item WHERE name = 'never'"), 0);
+}
+
+/// It has read what the others wrote before their commit. What its caller reads next must agree with that.
+#[test]
+fn a_member_that_rolls_back_returns_when_all_can_read_what_it_read() {
+    let shop = shop();
+    let mut work: Vec<Box<dyn FnOnce(Transaction) -> Result<(), Error> + Send + '_>> = Vec::new();
+    for i in 0..20 {
+        work.push(insert(&*format!("n{i}").leak()));
+        let shop = &shop;
+        work.push(Box::new(move |mut tx| {
+            let read = number_in(&tx.query("SELECT count(*) FROM item", &[], soon())?);
+            tx.rollback()?;
+            assert!(shop.items() >= read, "it read {read} rows, and now there are {}", shop.items());
+            Ok(())
+        }));
+    }
+    let before = shop.statistics().groups;
+    let done = as_a_group(&shop, work);
+    assert!(done.iter().all(Result::is_ok), "{done:?}");
+    assert!(shop.statistics().groups - before < 20, "none of them shared a commit");
+}
+
+#[test]
+fn a_member_that_rolls_back_hears_that_what_it_read_was_undone() {
+    let time = Clock::manual();
+    let folder = TempDir::new().unwrap();
+    // Time stands still, so no group ends because it is old.
+    let database = Database::open(Config { clock: time.clock(), ..config(&folder, 64) }).unwrap();
+    migrate(&database, &[migration(1, SCHEMA)]).unwrap();
+    let shop = Fixture { database, folder };
+    let twin: Box<dyn FnOnce(Transaction) -> Result<(), Error> + Send> = Box::new(|mut tx| {
+        let taken = tx.execute("INSERT INTO item (name) SELECT name FROM item", &[], soon());
+        assert_eq!(case(&taken), "constraint");
+        tx.rollback()
+    });
+    let fails: Box<dyn FnOnce(Transaction) -> Result<(), Error> + Send> = Box::new(|mut tx| {
+        tx.lose_connection();
+        tx.rollback()
+    });
+    let done = as_a_group(&shop, vec![insert("a"), twin, fails]);
+    assert_eq!(done.iter().map(case).collect::<Vec<_>>(), ["busy", "busy", "ok"]);
+    assert_eq!(shop.items(), 0);
 }
 
 /// SQLite rolls everything back when a writing statement is interrupted, the group's earlier members included.
@@ -325,7 +367,7 @@ fn a_statement_of_its_own_is_run_again_when_others_undo_it() {
         while shop.statistics().waiting < 2 {
             std::thread::yield_now();
         }
-        gate.rollback();
+        drop(gate);
         assert_eq!(single.join().unwrap(), Ok(1));
         assert_eq!(case(&breaks.join().unwrap()), "interrupted");
     });

@@ -203,7 +203,7 @@ fn what_could_be_something_else_when_it_is_written_again_is_denied() {
     assert_eq!(case(&branch.seen(&orders(), 1)), "denied", "what the host cannot write again");
     branch.query("SELECT random(), datetime('now')", &[], soon()).unwrap();
     branch.execute("INSERT INTO noted (at, n) VALUES ('then', 1)", &[], soon()).unwrap();
-    branch.rollback();
+    drop(branch);
     shop.begin(soon()).unwrap().execute("INSERT INTO item (id, name) VALUES (random(), 'a')", &[], soon()).unwrap();
 }
 
@@ -217,7 +217,7 @@ fn a_branch_that_cannot_commit_does_not_promise_to() {
     let large = vec![7; limits::TWO_PHASE_STEP_BYTES_MAX + 1];
     let sql = "INSERT INTO item (name, cover) VALUES ('a', ?1)";
     assert_eq!(case(&branch.execute(sql, &[Value::Blob(&large)], soon())), "too-large");
-    branch.rollback();
+    drop(branch);
     std::fs::create_dir(promise(&shop)).unwrap();
     let no_promise = self::branch(&shop, "a").vote(&vote()).map(drop);
     assert!(matches!(&no_promise, Err(Error::Unavailable(why)) if why.contains("prepared.db")), "{no_promise:?}");

@@ -249,7 +249,8 @@ pub(crate) fn commit() -> Result<(), Error> {
 
 pub(crate) fn rollback() -> Result<(), Error> {
     let sql = if two_phase::is_open() { "ROLLBACK TO guest; RELEASE guest" } else { "ROLLBACK" };
-    on_open(|connection| connection.execute_batch(sql))
+    // After some errors SQLite has rolled back already.
+    on_open(|connection| if connection.is_autocommit() { Ok(()) } else { connection.execute_batch(sql) })
 }
 
 /// [`two_phase`](crate::two_phase) over the one file of the thread.
