@@ -221,6 +221,8 @@ fn transactions_get_the_writer_in_the_order_in_which_they_asked() {
     assert_eq!(orders.iter().collect::<Vec<_>>(), (0..8).collect::<Vec<_>>());
 }
 
+type Work<'a> = Box<dyn FnOnce(Transaction) -> Result<(), Error> + Send + 'a>;
+
 /// Lets `n` transactions wait behind one, so that they form a group, and returns what each of `work` came to.
 fn as_a_group<T: Send>(shop: &Fixture, work: Vec<Box<dyn FnOnce(Transaction) -> T + Send + '_>>) -> Vec<T> {
     let gate = shop.begin(soon()).unwrap();
@@ -237,7 +239,7 @@ fn as_a_group<T: Send>(shop: &Fixture, work: Vec<Box<dyn FnOnce(Transaction) -> 
     })
 }
 
-fn insert(name: &'static str) -> Box<dyn FnOnce(Transaction) -> Result<(), Error> + Send> {
+fn insert(name: &'static str) -> Work<'static> {
     Box::new(move |mut tx| {
         tx.execute(INSERT, &[name.into()], soon())?;
         tx.commit()
@@ -274,11 +276,11 @@ fn a_group_has_at_most_so_many_members() {
 #[test]
 fn a_member_that_rolls_back_undoes_no_other() {
     let shop = shop();
-    let gives_up: Box<dyn FnOnce(Transaction) -> Result<(), Error> + Send> = Box::new(|mut tx| {
+    let gives_up: Work<'static> = Box::new(|mut tx| {
         tx.execute(INSERT, &["never".into()], soon())?;
         tx.rollback()
     });
-    let owes: Box<dyn FnOnce(Transaction) -> Result<(), Error> + Send> = Box::new(|mut tx| {
+    let owes: Work<'static> = Box::new(|mut tx| {
         tx.execute("INSERT INTO part VALUES (99)", &[], soon())?;
         tx.commit()
     });
@@ -292,7 +294,7 @@ fn a_member_that_rolls_back_undoes_no_other() {
 #[test]
 fn a_member_that_rolls_back_returns_when_all_can_read_what_it_read() {
     let shop = shop();
-    let mut work: Vec<Box<dyn FnOnce(Transaction) -> Result<(), Error> + Send + '_>> = Vec::new();
+    let mut work: Vec<Work<'_>> = Vec::new();
     for i in 0..20 {
         work.push(insert(&*format!("n{i}").leak()));
         let shop = &shop;
@@ -317,12 +319,12 @@ fn a_member_that_rolls_back_hears_that_what_it_read_was_undone() {
     let database = Database::open(Config { clock: time.clock(), ..config(&folder, 64) }).unwrap();
     migrate(&database, &[migration(1, SCHEMA)]).unwrap();
     let shop = Fixture { database, folder };
-    let twin: Box<dyn FnOnce(Transaction) -> Result<(), Error> + Send> = Box::new(|mut tx| {
+    let twin: Work<'static> = Box::new(|mut tx| {
         let taken = tx.execute("INSERT INTO item (name) SELECT name FROM item", &[], soon());
         assert_eq!(case(&taken), "constraint");
         tx.rollback()
     });
-    let fails: Box<dyn FnOnce(Transaction) -> Result<(), Error> + Send> = Box::new(|mut tx| {
+    let fails: Work<'static> = Box::new(|mut tx| {
         tx.lose_connection();
         tx.rollback()
     });
@@ -335,7 +337,7 @@ fn a_member_that_rolls_back_hears_that_what_it_read_was_undone() {
 #[test]
 fn a_member_that_is_interrupted_makes_the_others_try_again_and_nothing_is_half_done() {
     let shop = shop();
-    let runs_out: Box<dyn FnOnce(Transaction) -> Result<(), Error> + Send> = Box::new(|mut tx| {
+    let runs_out: Work<'static> = Box::new(|mut tx| {
         let endless = "INSERT INTO item (stock, name)
                        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT 1, i FROM n";
         let first = tx.execute(endless, &[], in_ms(20));
