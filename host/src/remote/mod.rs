@@ -26,6 +26,7 @@ mod config;
 mod credentials;
 mod error;
 mod handshake;
+mod http2;
 mod metrics;
 mod names;
 mod refusals;

@@ -12,7 +12,6 @@ use async_nats::{HeaderMap as Headers, Message, Subject, Subscriber};
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use http::Response;
-use http_body_util::Full;
 use parking_lot::Mutex;
 use seam_runtime::call::Failure;
 use seam_runtime::guest::cut_off::CutOff;
@@ -262,8 +261,8 @@ fn number(message: &Message) -> u128 {
     number.and_then(|number| u128::from_str_radix(number.as_str(), 16).ok()).unwrap_or_default()
 }
 
-async fn send(shared: &Shared, line: &Line, to: Subject, number: u128, response: Response<Full<Bytes>>) {
-    let sealed = envelope::response(response, number, &shared.seals).await;
+async fn send(shared: &Shared, line: &Line, to: Subject, number: u128, response: Response<Bytes>) {
+    let sealed = envelope::response(response, number, &shared.seals);
     let Ok((headers, body)) = sealed.inspect_err(|error| {
         tracing::error!(target: "remote", error, "cannot sign the answer to a call through the broker");
     }) else {
@@ -276,13 +275,13 @@ async fn send(shared: &Shared, line: &Line, to: Subject, number: u128, response:
         let why =
             format!("the results have {length} bytes, and the broker takes {max} at most (`max_payload`), with fields");
         let rejected = wire::rejected(&Rejection::TooLarge(why));
-        if let Ok((headers, body)) = envelope::response(rejected, number, &shared.seals).await {
+        if let Ok((headers, body)) = envelope::response(rejected, number, &shared.seals) {
             line.client.publish_with_headers(to, headers, body).await.ok();
         }
     }
 }
 
-async fn respond(shared: &Arc<Shared>, message: Message, room: OwnedSemaphorePermit) -> Response<Full<Bytes>> {
+async fn respond(shared: &Arc<Shared>, message: Message, room: OwnedSemaphorePermit) -> Response<Bytes> {
     let none = Headers::new();
     let headers = message.headers.as_ref().unwrap_or(&none);
     let opened = envelope::open_request(&message.subject, headers, &message.payload, &shared.seals);

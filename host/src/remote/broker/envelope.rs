@@ -7,7 +7,6 @@ use std::time::SystemTime;
 use async_nats::{HeaderMap as Headers, Subject};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, request, response};
-use http_body_util::{BodyExt, Full};
 use sha2::{Digest, Sha256};
 
 use super::seal::{Seal, Seals};
@@ -90,13 +89,12 @@ pub fn request(
 ///
 /// # Errors
 /// When this host cannot sign it.
-pub async fn response(
-    response: Response<Full<Bytes>>,
+pub fn response(
+    response: Response<Bytes>,
     number: u128,
     seals: &Seals,
 ) -> Result<(Headers, Bytes), String> {
     let (parts, body) = response.into_parts();
-    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let mut fields = parts.headers;
     sealed(&mut fields, &of_answer(number), &body, seals)?;
     Ok((headers(&fields), body))

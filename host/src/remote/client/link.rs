@@ -3,14 +3,13 @@
 //! Invariant: while the host cannot be reached, calls fail at once; a task tries again, with growing pauses. A
 //! connection serves calls only after the other host has greeted: it accepts this host's certificate, and fits it.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use h2::client::{Builder, SendRequest};
 use http::uri::Authority;
-use http_body_util::Full;
-use hyper::client::conn::http2::{Builder, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::io::AsyncBufReadExt;
@@ -21,17 +20,18 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::pause_max;
+use super::{begin, pause_max};
 use crate::limits;
 use crate::pause::pause_ms;
 use crate::remote::config::System;
 use crate::remote::credentials::{ALPN, Credentials, Material};
 use crate::remote::handshake::{self, Reason};
+use crate::remote::http2;
 use crate::remote::metrics::Metrics;
 use crate::remote::names::Names;
 use crate::remote::refusals::Refusals;
 use crate::remote::trust::{Side, is_host};
-use crate::remote::wire::{self, Answered};
+use crate::remote::wire;
 
 /// Another host, and the connection to it.
 pub struct Link {
@@ -80,7 +80,7 @@ enum Stage {
 
 /// A connection that takes calls.
 pub struct Line {
-    pub requests: SendRequest<Full<Bytes>>,
+    pub requests: SendRequest<Bytes>,
     /// What the other host's certificate names.
     pub names: Names,
     chain: Vec<CertificateDer<'static>>,
@@ -246,16 +246,23 @@ async fn hold(
     }
 }
 
-type Connection = JoinHandle<hyper::Result<()>>;
+type Connection = JoinHandle<io::Result<()>>;
 
 /// # Errors
 /// For the log: why the host cannot be called, and what to do.
 async fn connect(link: &Link, material: &Material) -> Result<(Arc<Line>, Connection), Reason> {
     let connecting = async {
         let (stream, names, chain) = secure(link, material).await?;
-        let (requests, connection) =
-            protocol().handshake(TokioIo::new(stream)).await.map_err(|error| handshake::explain(&error))?;
-        let connection = tokio::spawn(connection);
+        let opened = protocol().handshake(stream).await;
+        let (requests, mut connection) = opened.map_err(|error| handshake::explain(&error))?;
+        let silent = http2::until_silent(connection.ping_pong());
+        let connection = tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                ended = connection => ended.map_err(io::Error::other),
+                () = silent => Err(io::Error::new(io::ErrorKind::TimedOut, "it does not answer a PING")),
+            }
+        });
         let line = Arc::new(Line { requests, names, chain });
         greet(link, &line).await?;
         Ok((line, connection))
@@ -302,10 +309,9 @@ fn verified(link: &Link, material: &Material, chain: &[CertificateDer<'_>]) -> R
 /// Asks whether both hosts fit each other.
 pub(super) async fn greet(link: &Link, line: &Line) -> Result<(), Reason> {
     const SAY: &str = "the log of the other host says more";
-    let response = line.requests.clone().send_request(wire::greeting(&link.authority, &link.system)).await;
-    let (parts, body) = response.map_err(|error| handshake::explain(&error))?.into_parts();
-    let answered = Answered::read(&parts);
-    let body = wire::collect(body, answered.body_bytes_max()).await;
+    let response = begin(line, wire::greeting(&link.authority, &link.system)).await;
+    let (answered, body) = response.map_err(|(error, _)| handshake::explain(&error))?;
+    let body = body.collect(answered.body_bytes_max()).await;
     let body = body.map_err(|error| (seam_store::chain(&error), SAY))?;
     match answered.carried(&link.peer, &link.peer, body) {
         Ok(Ok(_)) => Ok(()),
@@ -315,17 +321,14 @@ pub(super) async fn greet(link: &Link, line: &Line) -> Result<(), Reason> {
 }
 
 /// The settings of HTTP/2.
-fn protocol() -> Builder<TokioExecutor> {
-    let mut protocol = Builder::new(TokioExecutor::new());
+fn protocol() -> Builder {
+    let mut protocol = Builder::new();
     protocol
-        .timer(TokioTimer::new())
-        .initial_stream_window_size(limits::REMOTE_STREAM_WINDOW_BYTES)
+        .enable_push(false)
+        .initial_window_size(limits::REMOTE_STREAM_WINDOW_BYTES)
         .initial_connection_window_size(limits::REMOTE_WINDOW_BYTES)
         .max_header_list_size(limits::REMOTE_HEAD_BYTES)
         // Answers may be on their way to many calls that were given up.
-        .max_concurrent_reset_streams(limits::REMOTE_STREAMS as usize)
-        .keep_alive_interval(Duration::from_millis(limits::REMOTE_PING_MS))
-        .keep_alive_timeout(Duration::from_millis(limits::REMOTE_PONG_MS))
-        .keep_alive_while_idle(true);
+        .max_concurrent_reset_streams(limits::REMOTE_STREAMS as usize);
     protocol
 }

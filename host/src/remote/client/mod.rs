@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use h2::Reason;
 use http::uri::Authority;
-use http_body_util::Full;
 use parking_lot::RwLock;
 use rustls_pki_types::ServerName;
 use seam_runtime::call::Failure;
@@ -27,6 +26,7 @@ use self::link::{Line, Link};
 use super::config::{Peer, System};
 use super::credentials::Credentials;
 use super::error::Error;
+use super::http2::{self, Body, Unread};
 use super::metrics::Metrics;
 use super::refusals::Refusals;
 use super::wire::{self, Answered, Rejection, Step};
@@ -339,7 +339,7 @@ impl Link {
     async fn send(
         &self,
         context: &ContextName,
-        request: &(dyn Fn() -> Result<http::Request<Full<Bytes>>, String> + Send + Sync),
+        request: &(dyn Fn() -> Result<http::Request<Bytes>, String> + Send + Sync),
     ) -> Result<Carried, Rejection> {
         let absent = |reason: String| Ok(Err(Failure::Absent { context: context.to_string(), reason }));
         for resends in 0..=limits::REMOTE_RESENDS {
@@ -409,32 +409,40 @@ enum Lost {
 }
 
 /// Sends a request over a connection, and reads its response to the end.
-async fn exchange(line: &Line, request: http::Request<Full<Bytes>>) -> Result<(Answered, Bytes), Lost> {
-    let response = line.requests.clone().try_send_request(request).await.map_err(|error| {
-        match error.message().is_some() || is_unprocessed(error.error()) {
-            true => Lost::Unsent,
-            false => Lost::Unknown,
-        }
-    })?;
-    let (parts, body) = response.into_parts();
-    let answered = Answered::read(&parts);
-    match wire::collect(body, answered.body_bytes_max()).await {
+async fn exchange(line: &Line, request: http::Request<Bytes>) -> Result<(Answered, Bytes), Lost> {
+    let (answered, body) = begin(line, request).await.map_err(|(_, lost)| lost)?;
+    match body.collect(answered.body_bytes_max()).await {
         Ok(body) => Ok((answered, body)),
-        Err(wire::Unread::TooLarge { .. }) => Err(Lost::TooLarge),
-        Err(wire::Unread::Cut(_)) => Err(Lost::Unknown),
+        Err(Unread::TooLarge { .. }) => Err(Lost::TooLarge),
+        Err(Unread::Cut(_)) => Err(Lost::Unknown),
     }
 }
 
+/// Sends a request over a connection, and reads the head of its response. Dropping the future, or the body, gives the
+/// request up, and the other host hears of it.
+async fn begin(line: &Line, request: http::Request<Bytes>) -> Result<(Answered, Body), (h2::Error, Lost)> {
+    let unsent = |error| (error, Lost::Unsent);
+    let mut requests = line.requests.clone().ready().await.map_err(unsent)?;
+    let (mut parts, body) = request.into_parts();
+    http2::state_length(&mut parts.headers, &body);
+    let request = http::Request::from_parts(parts, ());
+    let (response, stream) = requests.send_request(request, body.is_empty()).map_err(unsent)?;
+    // In the same turn: both leave in one packet.
+    let sent = http2::send_body(stream, body);
+    let response = response.await.map_err(|error| {
+        let lost = if is_unprocessed(&error) { Lost::Unsent } else { Lost::Unknown };
+        (error, lost)
+    })?;
+    drop(sent);
+    let (parts, body) = response.into_parts();
+    Ok((Answered::read(&parts), Body::new(body, &parts.headers)))
+}
+
 /// Whether the other side says that it has not looked at the request (RFC 9113, 8.7).
-fn is_unprocessed(error: &hyper::Error) -> bool {
-    let error: &(dyn std::error::Error + 'static) = error;
-    let mut causes = std::iter::successors(Some(error), |error| error.source());
-    let of_http2 = causes.find_map(|error| error.downcast_ref::<h2::Error>());
-    of_http2.is_some_and(|error| {
-        let refused = error.is_remote() && error.reason() == Some(Reason::REFUSED_STREAM);
-        let stops = error.is_remote() && error.is_go_away() && error.reason() == Some(Reason::NO_ERROR);
-        refused || stops
-    })
+fn is_unprocessed(error: &h2::Error) -> bool {
+    let refused = error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM);
+    let stops = error.is_go_away() && error.reason() == Some(Reason::NO_ERROR);
+    error.is_remote() && (refused || stops)
 }
 
 /// The longest pause between two tries to reach a host.

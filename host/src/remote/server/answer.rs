@@ -2,14 +2,15 @@
 //!
 //! Invariant: the work ends early once its caller has gone away, however that shows: `cancelled` is true from then on.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use bytes::Bytes;
+use h2::RecvStream;
+use h2::server::SendResponse;
 use http::{Request, Response, request};
-use http_body_util::Full;
-use hyper::body::Incoming;
 use seam_runtime::call::Failure;
 use seam_runtime::guest::cut_off::CutOff;
 use seam_runtime::remote::{Ask, Carried, Head};
@@ -20,17 +21,38 @@ use tokio::time::timeout;
 use super::receive::{Running, receive};
 use super::shared::{Connected, Phase, Shared};
 use super::step;
-
 use crate::remote::admit::admit;
+use crate::remote::http2::{self, Body};
 use crate::remote::wire::{self, Rejection, Wanted};
 
+/// Answers one request, unless its caller goes away before.
+pub async fn serve(
+    shared: Arc<Shared>,
+    connected: Arc<Connected>,
+    request: Request<RecvStream>,
+    mut stream: SendResponse<Bytes>,
+) {
+    let response = tokio::select! {
+        biased;
+        response = respond(&shared, &connected, request) => response,
+        _ = poll_fn(|cx| stream.poll_reset(cx)) => return,
+    };
+    let (mut parts, body) = response.into_parts();
+    http2::state_length(&mut parts.headers, &body);
+    let sent = stream.send_response(Response::from_parts(parts, ()), body.is_empty());
+    if let Err(error) = sent.and_then(|stream| http2::send_body(stream, body)) {
+        tracing::debug!(target: "remote", who = connected.who(), %error, "an answer was not sent");
+    }
+}
+
 /// Answers a greeting, a call or a question for events.
-pub async fn respond(
+async fn respond(
     shared: &Arc<Shared>,
     connected: &Arc<Connected>,
-    request: Request<Incoming>,
-) -> Response<Full<Bytes>> {
+    request: Request<RecvStream>,
+) -> Response<Bytes> {
     let (parts, body) = request.into_parts();
+    let body = Body::new(body, &parts.headers);
     let rejection = match admitted(shared, connected, &parts) {
         Ok(Wanted::Greeting) => return wire::greeted(),
         Ok(Wanted::Step(asked)) => match step::take(shared, connected, asked, body).await {
@@ -121,7 +143,7 @@ async fn call(
     shared: &Arc<Shared>,
     connected: &Arc<Connected>,
     mut head: Head,
-    body: Incoming,
+    body: Body,
 ) -> Result<Carried, Rejection> {
     let started = Instant::now();
     let context = head.context.to_string();

@@ -3,16 +3,14 @@
 //! Invariant: a connection ends when the other side does not answer a PING, has no call for long, or has a certificate
 //! that is not accepted any more.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 
-use hyper::server::conn::http2;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use bytes::Bytes;
+use h2::server::{Builder, Connection};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -25,6 +23,7 @@ use super::shared::{Connected, Phase, Shared};
 use crate::limits;
 use crate::remote::credentials::{ALPN, Material};
 use crate::remote::handshake::{self, Reason};
+use crate::remote::http2;
 use crate::remote::names::Names;
 use crate::remote::trust::Side;
 
@@ -34,11 +33,11 @@ pub async fn serve(stream: TcpStream, address: SocketAddr, shared: Arc<Shared>) 
     let shown = material.borrow().clone();
     let shaking = shake_hands(stream, shown.clone());
     let (why, remedy) = match timeout(Duration::from_millis(limits::REMOTE_HANDSHAKE_MS), shaking).await {
-        Ok(Ok((stream, chain, names))) => {
+        Ok(Ok((requests, chain, names))) => {
             let is_known = shared.hosts.contains(&names.host);
             let connected = Connected { address, names, is_known, calls: 0.into(), running: 0.into() };
             let connected = (Arc::new(connected), chain);
-            return run(stream, connected, shared, (material, shown)).await;
+            return run(requests, connected, shared, (material, shown)).await;
         }
         Ok(Err(reason)) => reason,
         Err(_) => ("its handshake takes too long".to_owned(), "check the network and the load of that host"),
@@ -46,7 +45,9 @@ pub async fn serve(stream: TcpStream, address: SocketAddr, shared: Arc<Shared>) 
     shared.refusals.log(&address.to_string(), "a connection", &why, remedy);
 }
 
-type Shaken = (TlsStream<TcpStream>, Vec<CertificateDer<'static>>, Names);
+type Requests = Connection<TlsStream<TcpStream>, Bytes>;
+
+type Shaken = (Requests, Vec<CertificateDer<'static>>, Names);
 
 async fn shake_hands(stream: TcpStream, material: Arc<Material>) -> Result<Shaken, Reason> {
     let config = material.server().map_err(|error| handshake::explain(&error))?;
@@ -58,7 +59,8 @@ async fn shake_hands(stream: TcpStream, material: Arc<Material>) -> Result<Shake
     let chain = handshake::shown(session.peer_certificates());
     // Again, for the names: the handshake has verified the same certificate.
     let names = verified(&material, &chain)?;
-    Ok((stream, chain, names))
+    let requests = protocol().handshake(stream).await.map_err(|error| handshake::explain(&error))?;
+    Ok((requests, chain, names))
 }
 
 fn verified(material: &Material, chain: &[CertificateDer<'_>]) -> Result<Names, Reason> {
@@ -68,56 +70,51 @@ fn verified(material: &Material, chain: &[CertificateDer<'_>]) -> Result<Names, 
 }
 
 /// The settings of HTTP/2.
-fn protocol() -> http2::Builder<TokioExecutor> {
-    let mut protocol = http2::Builder::new(TokioExecutor::new());
-    let streams = limits::REMOTE_STREAMS as usize;
+fn protocol() -> Builder {
+    let mut protocol = Builder::new();
     protocol
-        .timer(TokioTimer::new())
         .max_concurrent_streams(limits::REMOTE_STREAMS)
         // Callers may give up many calls at once, when they run out of time together.
-        .max_pending_accept_reset_streams(streams)
+        .max_pending_accept_reset_streams(limits::REMOTE_STREAMS as usize)
         .max_header_list_size(limits::REMOTE_HEAD_BYTES)
-        .initial_stream_window_size(limits::REMOTE_STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(limits::REMOTE_WINDOW_BYTES)
-        .keep_alive_interval(Duration::from_millis(limits::REMOTE_PING_MS))
-        .keep_alive_timeout(Duration::from_millis(limits::REMOTE_PONG_MS));
+        .initial_window_size(limits::REMOTE_STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(limits::REMOTE_WINDOW_BYTES);
     protocol
 }
 
 async fn run(
-    stream: TlsStream<TcpStream>,
+    mut requests: Requests,
     (connected, chain): (Arc<Connected>, Vec<CertificateDer<'static>>),
     shared: Arc<Shared>,
     (mut material, shown): (watch::Receiver<Arc<Material>>, Arc<Material>),
 ) {
     let mut phases = shared.phases.clone();
-    let service = service_fn(|request| {
-        let (shared, connected) = (shared.clone(), connected.clone());
-        async move { Ok::<_, Infallible>(answer::respond(&shared, &connected, request).await) }
-    });
-    let mut connection = pin!(protocol().serve_connection(TokioIo::new(stream), service));
+    let mut silent = pin!(http2::until_silent(requests.ping_pong()));
     let mut looks = tokio::time::interval(Duration::from_secs(limits::REMOTE_VERIFY_S));
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut idle = Idle::default();
+    let ended = |reason: &str| tracing::debug!(target: "remote", who = connected.who(), reason, "connection ended");
     loop {
         if *phases.borrow_and_update() >= Phase::Draining {
-            connection.as_mut().graceful_shutdown();
+            requests.graceful_shutdown();
         }
         tokio::select! {
             biased;
-            done = connection.as_mut() => {
-                if let Err(error) = done {
-                    let reason = handshake::explain(&error).0;
-                    tracing::debug!(target: "remote", who = connected.who(), reason, "connection ended");
+            accepted = requests.accept() => match accepted {
+                Some(Ok((request, stream))) => {
+                    tokio::spawn(answer::serve(shared.clone(), connected.clone(), request, stream));
+                    continue;
                 }
-                return;
-            }
+                Some(Err(error)) => return ended(&handshake::explain(&error).0),
+                None => return,
+            },
+            () = &mut silent => return ended("the other host does not answer a PING"),
             changed = phases.changed() => if changed.is_err() || *phases.borrow() == Phase::Closing {
                 return;
             },
             Ok(()) = material.changed() => {}
             _ = looks.tick() => if idle.look(&connected) {
-                connection.as_mut().graceful_shutdown();
+                requests.graceful_shutdown();
             },
         }
         // What is verified is what is in the files now: an authority may be gone, a certificate revoked or at its end.
@@ -128,7 +125,7 @@ async fn run(
         }
         if !now.shows_same(&shown) {
             // The other host connects again, and sees the renewed certificate.
-            connection.as_mut().graceful_shutdown();
+            requests.graceful_shutdown();
         }
     }
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
-use hyper::body::{Body, Incoming};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::shared::{Connected, Shared};
 use crate::limits;
-use crate::remote::wire::{self, Rejection, Unread};
+use crate::remote::http2::{Body, Unread};
+use crate::remote::wire::Rejection;
 
 /// Counts the call as one that runs, until it is dropped.
 pub struct Running(Arc<Connected>);
@@ -28,8 +28,8 @@ impl Drop for Running {
 }
 
 /// The arguments, once there is room for them.
-pub async fn receive(shared: &Shared, body: Incoming) -> Result<(Bytes, OwnedSemaphorePermit), Rejection> {
-    let Some(length) = body.size_hint().exact() else {
+pub async fn receive(shared: &Shared, body: Body) -> Result<(Bytes, OwnedSemaphorePermit), Rejection> {
+    let Some(length) = body.length else {
         return Err(Rejection::Unreadable("the field `content-length` is missing".to_owned()));
     };
     let max = limits::SEAM_MESSAGE_BYTES_MAX;
@@ -40,7 +40,7 @@ pub async fn receive(shared: &Shared, body: Incoming) -> Result<(Bytes, OwnedSem
     let kib = u32::try_from(length >> 10).unwrap_or(u32::MAX) + 1;
     let room = shared.arguments.clone().acquire_many_owned(kib).await;
     let room = room.map_err(|_| Rejection::Unreadable("the host stops".to_owned()))?;
-    match wire::collect(body, max).await {
+    match body.collect(max).await {
         Ok(arguments) => Ok((arguments, room)),
         Err(unread @ Unread::TooLarge { .. }) => Err(too_large(&unread)),
         Err(unread @ Unread::Cut(_)) => Err(Rejection::Unreadable(format!("of the arguments: {unread}"))),

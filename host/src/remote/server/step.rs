@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use hyper::body::Incoming;
 use seam_runtime::call::Failure;
 use seam_runtime::remote::Carried;
 use tokio::time::timeout;
@@ -12,6 +11,7 @@ use tokio::time::timeout;
 use super::receive::{Running, receive};
 use super::shared::{Connected, Shared};
 use crate::limits;
+use crate::remote::http2::Body;
 use crate::remote::wire::{Rejection, Step};
 
 /// # Errors
@@ -20,7 +20,7 @@ pub async fn take(
     shared: &Arc<Shared>,
     connected: &Arc<Connected>,
     step: Step,
-    body: Incoming,
+    body: Body,
 ) -> Result<Carried, Rejection> {
     let context = step.context.to_string();
     connected.calls.fetch_add(1, Relaxed);

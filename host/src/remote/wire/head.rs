@@ -6,7 +6,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
-use http_body_util::Full;
 use seam_runtime::interface_name::InterfaceName;
 use seam_runtime::remote::Head;
 use seam_runtime::two_phase;
@@ -18,8 +17,8 @@ use crate::limits;
 use crate::remote::config::System;
 
 /// The request that opens a connection: the answer says whether both hosts fit each other.
-pub fn greeting(authority: &Authority, system: &System) -> Request<Full<Bytes>> {
-    let mut request = Request::new(Full::default());
+pub fn greeting(authority: &Authority, system: &System) -> Request<Bytes> {
+    let mut request = Request::new(Bytes::new());
     *request.uri_mut() = uri(authority, &format!("/{FORM}")).unwrap_or_default();
     common(request.headers_mut(), system);
     request
@@ -35,13 +34,13 @@ pub fn request(
     head: &Head,
     remaining: Duration,
     arguments: Bytes,
-) -> Result<Request<Full<Bytes>>, String> {
+) -> Result<Request<Bytes>, String> {
     if !is_function(&head.function) {
         return Err(format!("the name of its function `{}` is not one of WIT", head.function.escape_debug()));
     }
     let path = format!("/{FORM}/{}/{}/{}", head.context, head.interface, head.function);
     let unfit = || format!("`{path}` cannot be sent as a path");
-    let mut request = Request::new(Full::new(arguments));
+    let mut request = Request::new(arguments);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = uri(authority, &path).ok_or_else(unfit)?;
     let fields = request.headers_mut();

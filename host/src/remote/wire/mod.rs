@@ -10,10 +10,6 @@ mod step;
 pub mod two_phase;
 mod wanted;
 
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
-
 pub use self::head::{greeting, request};
 pub use self::outcome::{Answered, Rejection, answered, carried, greeted, rejected};
 pub use self::step::{Step, request as step_request};
@@ -49,46 +45,6 @@ pub mod field {
     pub const RULE: &str = "seam-rule";
     pub const HOME: &str = "seam-home";
     pub const TOKEN: &str = "seam-token";
-}
-
-/// Why a body was not read to its end.
-#[derive(Debug, thiserror::Error)]
-pub enum Unread {
-    #[error("it has more than {max} bytes")]
-    TooLarge { max: usize },
-    #[error("it was cut off")]
-    Cut(#[source] hyper::Error),
-}
-
-/// The bytes of a body of at most `max` bytes.
-///
-/// # Errors
-/// When it is larger, or ends before its end.
-pub async fn collect(mut body: Incoming, max: usize) -> Result<Bytes, Unread> {
-    let too_large = Unread::TooLarge { max };
-    let length = body.size_hint().exact().unwrap_or_default();
-    if length > max as u64 {
-        return Err(too_large);
-    }
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(Unread::Cut)?.into_data() else { continue };
-        if first.len().max(all.len()) + data.len() > max {
-            return Err(too_large);
-        }
-        // Most bodies come in one piece, which is not copied.
-        if first.is_empty() && all.is_empty() {
-            first = data;
-            continue;
-        }
-        if all.is_empty() {
-            all.reserve(usize::try_from(length).unwrap_or_default().min(max));
-            all.extend_from_slice(&std::mem::take(&mut first));
-        }
-        all.extend_from_slice(&data);
-    }
-    Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::uri::Authority;
 use http::{HeaderMap, Request};
-use http_body_util::Full;
 use seam_runtime::interface_name::InterfaceName;
 use seam_runtime::remote::{Ask, Page, Question, Reply};
 use seam_store::ids::ContextName;
@@ -36,14 +35,14 @@ const POSITION_MAX: u64 = i64::MAX as u64;
 ///
 /// # Errors
 /// Which part of it cannot travel.
-pub fn request(authority: &Authority, system: &System, ask: &Ask) -> Result<Request<Full<Bytes>>, String> {
+pub fn request(authority: &Authority, system: &System, ask: &Ask) -> Result<Request<Bytes>, String> {
     let kind = match &ask.question {
         Question::Page { .. } => PAGE,
         Question::Span { .. } => SPAN,
         Question::Kinds { .. } => KINDS,
     };
     let path = format!("/{FORM}/{FIRST}/{}/{}/{kind}", ask.publisher, ask.interface);
-    let mut request = Request::new(Full::default());
+    let mut request = Request::new(Bytes::new());
     *request.uri_mut() = uri(authority, &path).ok_or_else(|| format!("`{path}` cannot be sent as a path"))?;
     let fields = request.headers_mut();
     common(fields, system);

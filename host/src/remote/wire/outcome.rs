@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, response};
-use http_body_util::Full;
 use seam_runtime::call::{Failure, RefusalReason};
 use seam_runtime::remote::Carried;
 
@@ -111,17 +110,17 @@ impl Rejection {
     }
 }
 
-pub fn greeted() -> Response<Full<Bytes>> {
-    respond(StatusCode::NO_CONTENT, ANSWERED, Full::default())
+pub fn greeted() -> Response<Bytes> {
+    respond(StatusCode::NO_CONTENT, ANSWERED, Bytes::new())
 }
 
-pub fn rejected(rejection: &Rejection) -> Response<Full<Bytes>> {
+pub fn rejected(rejection: &Rejection) -> Response<Bytes> {
     respond(rejection.status(), rejection.name(), text(&rejection.to_string()))
 }
 
-pub fn carried(carried: Carried) -> Response<Full<Bytes>> {
+pub fn carried(carried: Carried) -> Response<Bytes> {
     match carried {
-        Ok(results) => respond(StatusCode::OK, ANSWERED, Full::new(results)),
+        Ok(results) => respond(StatusCode::OK, ANSWERED, results),
         Err(failure) => failed(&failure),
     }
 }
@@ -139,7 +138,7 @@ pub fn answered(carried: &Carried) -> &'static str {
     }
 }
 
-fn failed(failure: &Failure) -> Response<Full<Bytes>> {
+fn failed(failure: &Failure) -> Response<Bytes> {
     let (status, context, why) = match failure {
         Failure::Trapped { context, reason } => (StatusCode::INTERNAL_SERVER_ERROR, context, reason.as_str()),
         Failure::TimedOut { context } => (StatusCode::GATEWAY_TIMEOUT, context, ""),
@@ -167,7 +166,7 @@ fn failed(failure: &Failure) -> Response<Full<Bytes>> {
     response
 }
 
-fn respond(status: StatusCode, outcome: &'static str, body: Full<Bytes>) -> Response<Full<Bytes>> {
+fn respond(status: StatusCode, outcome: &'static str, body: Bytes) -> Response<Bytes> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(field::OUTCOME, HeaderValue::from_static(outcome));
@@ -175,9 +174,9 @@ fn respond(status: StatusCode, outcome: &'static str, body: Full<Bytes>) -> Resp
 }
 
 /// The start of the text, as far as it may travel.
-fn text(why: &str) -> Full<Bytes> {
+fn text(why: &str) -> Bytes {
     let end = why.floor_char_boundary(limits::REMOTE_REASON_BYTES_MAX);
-    Full::new(Bytes::copy_from_slice(why.get(..end).unwrap_or_default().as_bytes()))
+    Bytes::copy_from_slice(why.get(..end).unwrap_or_default().as_bytes())
 }
 
 /// What a response says of a call, before its body is read.
@@ -249,13 +248,10 @@ fn one<'h>(fields: &'h HeaderMap, name: &str) -> Option<&'h str> {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use http_body_util::BodyExt;
-
     use super::*;
 
-    fn travelled(response: Response<Full<Bytes>>) -> Result<Carried, Rejection> {
+    fn travelled(response: Response<Bytes>) -> Result<Carried, Rejection> {
         let (parts, body) = response.into_parts();
-        let body = futures::executor::block_on(body.collect()).unwrap().to_bytes();
         let answered = Answered::read(&parts);
         assert!(body.len() <= answered.body_bytes_max());
         answered.carried("finance", "books", body)
@@ -300,7 +296,7 @@ mod tests {
         let cut = travelled(failed(&Failure::Absent { context: "finance".to_owned(), reason })).unwrap().unwrap_err();
         let Failure::Absent { reason, .. } = cut else { unreachable!("{cut}") };
         assert_eq!(reason.len(), limits::REMOTE_REASON_BYTES_MAX);
-        for response in [Response::new(Full::default()), respond(StatusCode::OK, "later", Full::default())] {
+        for response in [Response::new(Bytes::new()), respond(StatusCode::OK, "later", Bytes::new())] {
             let found = travelled(response).unwrap().unwrap_err();
             assert!(found.to_string().contains("host `books` answers in a form"), "{found}");
         }

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use http::Request;
 use http::uri::Authority;
-use http_body_util::Full;
 use seam_store::ids::ContextName;
 
 use super::FORM;
@@ -29,9 +28,9 @@ pub fn request(
     system: &System,
     step: &Step,
     body: Bytes,
-) -> Result<Request<Full<Bytes>>, String> {
+) -> Result<Request<Bytes>, String> {
     let path = format!("/{FORM}/{FIRST}/{}/{}", step.context, step.name);
-    let mut request = Request::new(Full::new(body));
+    let mut request = Request::new(body);
     *request.method_mut() = http::Method::POST;
     *request.uri_mut() = uri(authority, &path).ok_or_else(|| format!("`{path}` cannot be sent as a path"))?;
     common(request.headers_mut(), system);

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::Authority;
-use http_body_util::Full;
 use seam_runtime::two_phase::{Reply, Request, Step};
 use seam_store::ids::ContextName;
 use serde::{Deserialize, Serialize};
@@ -30,7 +29,7 @@ const AT_MAX: u64 = i64::MAX as u64;
 
 /// # Errors
 /// Which part of it cannot travel.
-pub fn request(authority: &Authority, system: &System, asked: &Request) -> Result<http::Request<Full<Bytes>>, String> {
+pub fn request(authority: &Authority, system: &System, asked: &Request) -> Result<http::Request<Bytes>, String> {
     let step = match asked.step {
         Step::Vote { .. } => VOTE,
         Step::Commit => COMMIT,
@@ -39,7 +38,7 @@ pub fn request(authority: &Authority, system: &System, asked: &Request) -> Resul
         Step::AskPromise => ASK_PROMISE,
     };
     let path = format!("/{FORM}/{FIRST}/{}/{step}", asked.participant);
-    let mut request = http::Request::new(Full::default());
+    let mut request = http::Request::new(Bytes::new());
     *request.method_mut() = http::Method::POST;
     *request.uri_mut() = uri(authority, &path).ok_or_else(|| format!("`{path}` cannot be sent as a path"))?;
     let fields = request.headers_mut();
