@@ -30,7 +30,7 @@ use crate::schedule::{self, Scheduler};
 use crate::standby::{self, Standbys};
 use crate::timers::{TimerMetrics, Timers};
 use crate::watch::{self, Root, Watcher};
-use crate::{limits, memory, verify};
+use crate::{limits, verify};
 
 use peers::Peers;
 
@@ -323,11 +323,10 @@ async fn deploy_file(deployer: Deployer, context: String, file: PathBuf) {
     }
 }
 
-/// Trims idle instances, checks draining generations and gives free memory back, again and again.
+/// Trims idle instances and checks draining generations, again and again.
 async fn tend(registry: Registry) {
     let mut trim = tokio::time::interval(Duration::from_secs(limits::TRIM_INTERVAL_S));
     let mut note = tokio::time::interval(Duration::from_millis(seam_runtime::limits::STORE_NOTE_MS));
-    let mut give_back = tokio::time::interval(Duration::from_secs(limits::MEMORY_GIVE_BACK_S));
     let mut drain = tokio::time::interval(Duration::from_millis(limits::DRAIN_CHECK_MS));
     loop {
         tokio::select! {
@@ -336,7 +335,6 @@ async fn tend(registry: Registry) {
                 drop(tokio::task::spawn_blocking(move || registry.tend_stores()));
             }
             _ = trim.tick() => registry.trim(),
-            _ = give_back.tick() => drop(tokio::task::spawn_blocking(memory::give_back)),
             _ = drain.tick() => registry.check_draining(),
         }
     }

@@ -31,7 +31,6 @@ pub mod limits;
 pub mod listener;
 pub mod logging;
 pub mod manifest;
-pub mod memory;
 pub mod pause;
 pub mod reconcile;
 pub mod refused;

@@ -284,13 +284,6 @@ pub const LOG_LINES_SHOWN_MAX: usize = 100_000;
 /// How often `seam logs --follow` looks for new lines.
 pub const LOG_FOLLOW_MS: u64 = 200;
 
-// Memory of the host itself
-
-/// Arenas of the C library's allocator; see `memory`.
-pub const MEMORY_ARENAS_MAX: i32 = 2;
-/// How often free memory goes back to the system.
-pub const MEMORY_GIVE_BACK_S: u64 = 60;
-
 // Deploys
 
 /// How long a new version stays on probation by default: thousands of calls of a busy context.

@@ -17,7 +17,7 @@ use crate::app::{self, App};
 use crate::folder::{self, Folder};
 use crate::logging::LogFiles;
 use crate::manifest::{Context, Manifest};
-use crate::{http, limits, logging, memory, seed};
+use crate::{http, limits, logging, seed};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -54,7 +54,6 @@ pub(super) fn on_runtime(
     log: &logging::Config,
     serve: impl Future<Output = Result<(), CommandError>>,
 ) -> Result<(), CommandError> {
-    memory::bound_arenas();
     let log = logging::init(log)?;
     let runtime = app::runtime().map_err(|error| CommandError::caused_by(&error, ""))?;
     let dropped = log.dropped();

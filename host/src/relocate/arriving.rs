@@ -41,11 +41,17 @@ impl Relocator {
         }
         let known = Homes::load(&inner.manifest.host.data).map_err(|error| chain(&error))?;
         let home = Home { host: inner.this.clone(), token };
+        let sent = {
+            let arrivals = inner.arrivals.lock();
+            let coming = arrivals.get(context).filter(|coming| coming.from == from && coming.token.token == token);
+            coming.and_then(|coming| coming.ready.as_ref()).map(|(component, _)| component.clone())
+        };
         let (component, tolerated_schema) = match known.pending.get(context.as_str()) {
             Some(Pending::Arriving { from: other, token: of, component, tolerated_schema, .. })
                 if other == from && *of == token =>
             {
-                (inner.deployer.component_of(context, component), *tolerated_schema)
+                // Read again only after a crash: that takes tens of milliseconds.
+                (sent.map_or_else(|| inner.deployer.component_of(context, component), Ok), *tolerated_schema)
             }
             _ if known.homes.get(context.as_str()) == Some(&home) => {
                 let (component, tolerated_schema) = inner.deployer.installed(context).map_err(|error| chain(&error))?;
@@ -113,7 +119,7 @@ impl Relocator {
         schema: Option<u32>,
     ) -> Result<(), String> {
         let inner = &self.0;
-        let mut before = inner.arrivals.lock().get_mut(context).and_then(|coming| coming.linked.take());
+        let mut before = inner.arrivals.lock().get_mut(context).and_then(|coming| coming.ready.take()).map(|(_, linked)| linked);
         for _ in 0..limits::MOVE_TRIES {
             let linked = match before.take() {
                 Some(linked) => linked,

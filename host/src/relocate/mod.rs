@@ -40,6 +40,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
+use seam_runtime::component::Component;
 use seam_runtime::serve::{Linked, Registry};
 use seam_store::Config;
 use seam_store::ids::ContextName;
@@ -103,8 +104,8 @@ struct Coming {
     from: String,
     token: Token,
     arrival: Arriving,
-    /// The contexts of this host, linked with the one that comes, so that no call waits for that.
-    linked: Option<Linked>,
+    /// Its component, and the contexts of this host linked with it, so that no call waits for that.
+    ready: Option<(Component, Linked)>,
 }
 
 /// A copy, in the hands of the step that is being taken.

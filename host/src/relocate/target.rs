@@ -160,7 +160,7 @@ impl Relocator {
         }
         let token = Token { token: begin.token, attempt: begin.attempt };
         let arrival = Arrival::new(begin, &config)?;
-        let coming = Coming { from: from.clone(), token, arrival: Arc::new(Mutex::new(arrival)), linked: None };
+        let coming = Coming { from: from.clone(), token, arrival: Arc::new(Mutex::new(arrival)), ready: None };
         inner.arrivals.lock().insert(context.clone(), coming);
         tokio::spawn(self.clone().find_out(context.clone(), from.clone(), token));
         tracing::info!(target: "move", %context, from, token.token, "the context is coming from the other host");
@@ -237,12 +237,13 @@ impl Relocator {
             return Err("another move has started".to_owned());
         }
         let Begin { component, tolerated_schema, .. } = arrival.begin.clone();
-        let linked = tokio::task::block_in_place(|| {
+        let ready = tokio::task::block_in_place(|| {
             let sent = self.0.deployer.component_of(context, &component).map_err(|error| chain(&error))?;
-            self.link(context, &sent, tolerated_schema).map_err(|error| chain(&error))
-        });
-        if let Some(coming) = self.0.arrivals.lock().get_mut(context) {
-            coming.linked = Some(linked?);
+            let linked = self.link(context, &sent, tolerated_schema).map_err(|error| chain(&error))?;
+            Ok::<_, String>((sent, linked))
+        })?;
+        if let Some(coming) = self.0.arrivals.lock().get_mut(context).filter(|coming| coming.token == token) {
+            coming.ready = Some(ready);
         }
         let (Token { token, attempt }, from) = (token, from.to_owned());
         let pending = Pending::Arriving { from, token, attempt, component, tolerated_schema };

@@ -37,7 +37,7 @@ const FLOORS: &[Floors] = &[
             &["http", "backup", "build", "deploy", "remote", "watch", "logging", "scaffold"],
             &["certificate", "fit", "homes"],
             &["manifest"],
-            &["folder", "memory", "audit", "cron", "listener", "pause"],
+            &["folder", "audit", "cron", "listener", "pause"],
             &["refused", "times"],
             // `killing` is for tests.
             &["limits", "killing"],
