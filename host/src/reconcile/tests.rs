@@ -13,6 +13,7 @@ use seam_store::HostFile;
 use seam_store::clock::{Clock, ManualClock};
 use seam_store::ids::ContextName;
 
+use super::world::EachKey;
 use super::record::State::{self, Accepted, GivenUp, Gone, Mended, Open, Settling};
 use super::*;
 use crate::audit::Audit;
@@ -30,6 +31,9 @@ pub(super) struct Said {
     answers: Vec<MendAnswer>,
     asked: Vec<(String, String, u32)>,
     broken: Option<Unlooked>,
+    /// Keys that change while they are compared.
+    changing: Vec<String>,
+    looked_at_by: Option<String>,
 }
 
 #[derive(Clone, Default)]
@@ -40,11 +44,16 @@ impl World for Contexts {
         Ok(())
     }
 
-    fn look(&self, _: &str, each: &mut dyn FnMut(&str, Vec<Amount>)) -> Result<TotalLook, Unlooked> {
+    fn looked_at_by(&self, _: &Reconcile) -> Option<String> {
+        self.0.lock().looked_at_by.clone()
+    }
+
+    fn look(&self, _: &Reconcile, each: &mut EachKey<'_>) -> Result<TotalLook, Unlooked> {
         let said = self.0.lock();
+        said.changing.iter().for_each(|key| each(key, None));
         for (key, (a, b)) in said.amounts.iter().filter(|(_, (a, b))| a != b) {
             let amount = |context: &str, amount: i64| Amount { context: context.into(), least: amount, most: amount };
-            each(key, vec![amount("a", *a), amount("b", *b)]);
+            each(key, Some(vec![amount("a", *a), amount("b", *b)]));
         }
         // As a statement that ends in the middle: some keys have come before.
         said.broken.clone().map_or(Ok(()), Err)?;

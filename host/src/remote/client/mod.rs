@@ -1,9 +1,10 @@
-//! Sends calls and questions for events to the hosts on which other contexts live.
+//! Sends calls and questions for events and totals to the hosts on which other contexts live.
 //!
 //! Invariant: a call ends within the time that it has. It is sent again only if the other host has certainly not
 //! performed it: the request never left, or that host says so (GOAWAY, REFUSED_STREAM).
 
 mod link;
+mod totals;
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -14,6 +15,7 @@ use bytes::Bytes;
 use h2::Reason;
 use http::uri::Authority;
 use http_body_util::Full;
+use hyper::body::Incoming;
 use parking_lot::RwLock;
 use rustls_pki_types::ServerName;
 use seam_runtime::call::Failure;
@@ -410,6 +412,12 @@ enum Lost {
 
 /// Sends a request over a connection, and reads its response to the end.
 async fn exchange(line: &Line, request: http::Request<Full<Bytes>>) -> Result<(Answered, Bytes), Lost> {
+    let (answered, body) = sent(line, request).await?;
+    collected(answered, body).await
+}
+
+/// Sends a request over a connection, and reads the head of its response.
+async fn sent(line: &Line, request: http::Request<Full<Bytes>>) -> Result<(Answered, Incoming), Lost> {
     let response = line.requests.clone().try_send_request(request).await.map_err(|error| {
         match error.message().is_some() || is_unprocessed(error.error()) {
             true => Lost::Unsent,
@@ -417,7 +425,10 @@ async fn exchange(line: &Line, request: http::Request<Full<Bytes>>) -> Result<(A
         }
     })?;
     let (parts, body) = response.into_parts();
-    let answered = Answered::read(&parts);
+    Ok((Answered::read(&parts), body))
+}
+
+async fn collected(answered: Answered, body: Incoming) -> Result<(Answered, Bytes), Lost> {
     match wire::collect(body, answered.body_bytes_max()).await {
         Ok(body) => Ok((answered, body)),
         Err(wire::Unread::TooLarge { .. }) => Err(Lost::TooLarge),

@@ -1,4 +1,4 @@
-//! One call of another host, or question for events: whether it is allowed, its arguments, its answer.
+//! One call of another host, or question for events or a total: whether it is allowed, its arguments, its answer.
 //!
 //! Invariant: the work ends early once its caller has gone away, however that shows: `cancelled` is true from then on.
 
@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Request, Response, request};
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use seam_runtime::call::Failure;
 use seam_runtime::guest::cut_off::CutOff;
@@ -19,38 +19,47 @@ use tokio::time::timeout;
 
 use super::receive::{Running, receive};
 use super::shared::{Connected, Phase, Shared};
+use super::sheet::{self, Sheet};
 use super::step;
 
 use crate::remote::admit::admit;
 use crate::remote::wire::{self, Rejection, Wanted};
 
-/// Answers a greeting, a call or a question for events.
-pub async fn respond(
-    shared: &Arc<Shared>,
-    connected: &Arc<Connected>,
-    request: Request<Incoming>,
-) -> Response<Full<Bytes>> {
+/// What is known at once, or comes piece by piece.
+type Answer = Either<Full<Bytes>, Sheet>;
+
+/// Answers a greeting, a call or a question.
+pub async fn respond(shared: &Arc<Shared>, connected: &Arc<Connected>, request: Request<Incoming>) -> Response<Answer> {
+    let at_once = |response: Response<Full<Bytes>>| response.map(Either::Left);
     let (parts, body) = request.into_parts();
     let rejection = match admitted(shared, connected, &parts) {
-        Ok(Wanted::Greeting) => return wire::greeted(),
+        Ok(Wanted::Greeting) => return at_once(wire::greeted()),
         Ok(Wanted::Step(asked)) => match step::take(shared, connected, asked, body).await {
-            Ok(carried) => return wire::carried(carried),
+            Ok(carried) => return at_once(wire::carried(carried)),
             Err(rejection) => rejection,
         },
         Ok(Wanted::Transaction(asked)) => {
             let carried = settle(shared, connected, asked).await;
             shared.metrics.answered_ask(&connected.names.host, wire::answered(&carried));
-            return wire::carried(carried);
+            return at_once(wire::carried(carried));
         }
         Ok(Wanted::Events(ask)) => {
             let carried = events(shared, connected, ask).await;
             shared.metrics.answered_ask(&connected.names.host, wire::answered(&carried));
-            return wire::carried(carried);
+            return at_once(wire::carried(carried));
+        }
+        Ok(Wanted::Total(ask)) => {
+            let (carried, sheet) = match sheet::open(shared, connected, ask).await {
+                Ok(sheet) => (Ok(Bytes::new()), Some(sheet)),
+                Err(failure) => (Err(failure), None),
+            };
+            shared.metrics.answered_ask(&connected.names.host, wire::answered(&carried));
+            return wire::carried(carried).map(|reason| sheet.map_or(Either::Left(reason), Either::Right));
         }
         Ok(Wanted::Call(head)) => match call(shared, connected, head, body).await {
             Ok(carried) => {
                 shared.metrics.answered(&connected.names.host, wire::answered(&carried));
-                return wire::carried(carried);
+                return at_once(wire::carried(carried));
             }
             Err(rejection) => rejection,
         },
@@ -63,7 +72,7 @@ pub async fn respond(
     if connected.is_known {
         shared.metrics.answered(&connected.names.host, rejection.name());
     }
-    wire::rejected(&rejection)
+    at_once(wire::rejected(&rejection))
 }
 
 /// What is asked for, if the other host may ask for it.
