@@ -262,6 +262,21 @@ mod tests {
     }
 
     #[test]
+    fn amounts_of_a_total_go_to_the_context_that_mends_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("seam.toml");
+        let text = "[context.orders]\ncomponent = \"a.wasm\"\nstore = true\n[context.mail]\ncomponent = \"b.wasm\"\n\
+                    [[reconcile]]\ntotal = \"held\"\nmend = \"orders\"\n[[reconcile]]\ntotal = \"taken\"";
+        std::fs::write(&file, text).unwrap();
+        let grants = Grants::of(&Manifest::load(&file).unwrap());
+        for (side, total, expect) in [("orders", "held", true), ("mail", "held", false), ("orders", "taken", false)] {
+            let (context, side) = (ContextName::new("finance").unwrap(), ContextName::new(side).unwrap());
+            let ask = TotalAsk { context, total: total.to_owned(), side, remaining: std::time::Duration::ZERO };
+            assert_eq!(grants.compares(&ask), expect, "{ask:?}");
+        }
+    }
+
+    #[test]
     fn events_go_to_those_that_subscribe_to_them_and_come_from_those_that_publish_them() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("seam.toml");

@@ -251,8 +251,11 @@ MC-100121 A-1 of copies-reserved: given-up
 
     #[test]
     fn what_is_not_known_is_never_said_to_agree() {
-        let of =
-            |disagreements: Vec<ShownDisagreement>, totals: Vec<TotalStatus>| ReconcileList { totals, disagreements, elsewhere: Vec::new() };
+        let of = |disagreements: Vec<ShownDisagreement>, totals: Vec<TotalStatus>| ReconcileList {
+            totals,
+            disagreements,
+            elsewhere: Vec::new(),
+        };
         assert_eq!(
             notes(&of(vec![one()], vec![total()])),
             ["copies-reserved: orders and warehouse agree on 11 keys and disagree on 1, at 2026-11-29T20:10:00Z"]

@@ -13,8 +13,8 @@ use seam_store::HostFile;
 use seam_store::clock::{Clock, ManualClock};
 use seam_store::ids::ContextName;
 
-use super::world::EachKey;
 use super::record::State::{self, Accepted, GivenUp, Gone, Mended, Open, Settling};
+use super::world::EachKey;
 use super::*;
 use crate::audit::Audit;
 use crate::limits;
@@ -152,6 +152,48 @@ impl Desk {
 
 fn of(key: &str, state: State) -> Vec<(String, State)> {
     vec![(key.to_owned(), state)]
+}
+
+#[test]
+fn a_key_that_changes_while_hosts_compare_it_is_neither_found_nor_over() {
+    let desk = Desk::new(false);
+    desk.contexts.0.lock().changing.push("k".into());
+    desk.look_after(0);
+    assert_eq!(desk.standing(), []);
+    desk.say("k", 0, 2);
+    desk.contexts.0.lock().changing.clear();
+    desk.look_after(60);
+    desk.look_after(120);
+    assert_eq!(desk.standing(), of("k", Open));
+    // Whether they agree again is not certain yet.
+    desk.say("k", 2, 2);
+    desk.contexts.0.lock().changing.push("k".into());
+    desk.look_after(60);
+    assert_eq!((desk.standing(), desk.over()), (of("k", Open), vec![]));
+    desk.contexts.0.lock().changing.clear();
+    desk.look_after(60);
+    assert_eq!((desk.standing(), desk.over()), (vec![], of("k", Gone)));
+}
+
+#[test]
+fn a_total_that_another_host_looks_at_is_left_to_it_and_comes_back_as_it_was() {
+    let desk = Desk::new(false);
+    desk.say("k", 0, 2);
+    desk.look_after(0);
+    desk.look_after(120);
+    desk.contexts.0.lock().looked_at_by = Some("books".into());
+    desk.look_after(60);
+    let all = ReconcileSelection::default();
+    let list = desk.reconciler.list(&all).unwrap();
+    assert_eq!((list.totals, list.disagreements), (vec![], vec![]));
+    assert_eq!(list.elsewhere, [(TOTAL.to_owned(), "books".to_owned())]);
+    let refused = desk.act(ReconcileOrder::Accept, "k", "because", false).unwrap_err();
+    assert_eq!(refused, format!("host `books` looks at the total `{TOTAL}` (run it for that host: `--as books`)"));
+    desk.contexts.0.lock().looked_at_by = None;
+    assert_eq!(desk.standing(), of("k", Open));
+    desk.say("k", 2, 2);
+    desk.look_after(60);
+    assert_eq!((desk.standing(), desk.over()), (vec![], of("k", Gone)));
 }
 
 #[test]

@@ -78,7 +78,8 @@ impl World for RunningContexts {
             id: &found.id,
         };
         let deadline = Instant::now() + Duration::from_millis(limits::RECONCILE_CALL_MS);
-        let asked = self.registry.live(context).and_then(|live| live.mend(Call::start(deadline, Trace::start()), &record));
+        let asked =
+            self.registry.live(context).and_then(|live| live.mend(Call::start(deadline, Trace::start()), &record));
         let short = |why: String| why.chars().take(limits::RECONCILE_ANSWER_CHARS_MAX).collect();
         match asked {
             Ok(Mended::Mended) => MendAnswer::Mended,

@@ -62,8 +62,7 @@ impl Total {
                 examples.push(std::iter::once(shown).chain(ranges.iter().map(Range::to_string)).collect());
             }
         };
-        let compared =
-            across::compare((registry, elsewhere), (&self.name, &self.sides), side, deadline, &mut each);
+        let compared = across::compare((registry, elsewhere), (&self.name, &self.sides), side, deadline, &mut each);
         match compared {
             Err(unlooked) => unlooked.into(),
             Ok(0) => Outcome::Empty { why: "no context has a key for it".to_owned() },

@@ -36,8 +36,8 @@ pub use copies::{Components, verify_backup};
 pub use error::Error;
 pub use live::verify_live;
 pub use report::{Check, CheckKind, Outcome, Report, Verdict};
-pub use stopped::verify_stopped;
 pub use sides::{compared_by, is_declared_by};
+pub use stopped::verify_stopped;
 pub use totals::{TotalLook, declaring, look_at_total, undeclared};
 pub use unlooked::Unlooked;
 

@@ -79,8 +79,7 @@ fn look_here(
     }
     let compared = comparable(&sides, &subjects).map_err(|(context, fault)| fault.without_file(context))?;
     let terms = Terms { now_s: now.unix_timestamp(), deadline };
-    let counted =
-        each_disagreement(&compared, &terms, &mut |key, ranges| each(key, Some(&named(&contexts, ranges))));
+    let counted = each_disagreement(&compared, &terms, &mut |key, ranges| each(key, Some(&named(&contexts, ranges))));
     let side = |at: usize| contexts.get(at).map_or("", String::as_str);
     let (keys, _) = counted.map_err(|(at, error)| Outcome::unchecked_side(side(at), &error))?;
     Ok(TotalLook { contexts, keys })

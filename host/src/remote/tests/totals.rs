@@ -61,7 +61,8 @@ async fn read(mut pages: Pages) -> (usize, Option<Page>) {
             end => last = Some(end),
         }
     }
-    let expect: Vec<_> = (0..rows.len() as i64).map(|n| (format!("MC-{n:06}"), Range { least: n, most: n + 1 })).collect();
+    let expect: Vec<_> =
+        (0..rows.len() as i64).map(|n| (format!("MC-{n:06}"), Range { least: n, most: n + 1 })).collect();
     assert!(rows == expect, "the rows are those that were sent");
     (rows.len(), last)
 }

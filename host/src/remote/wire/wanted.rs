@@ -8,8 +8,8 @@ use super::head::{Fields, unreadable};
 use super::outbox;
 use super::outcome::Rejection;
 use super::step::{self, Step};
-use super::{total, two_phase};
 use super::{FORM, field};
+use super::{total, two_phase};
 use crate::remote::config::System;
 use crate::remote::totals::TotalAsk;
 

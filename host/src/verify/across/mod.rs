@@ -91,8 +91,7 @@ fn open(
     side: &ContextName,
     deadline: Instant,
 ) -> Result<Vec<Source>, Unlooked> {
-    let here: Vec<&str> =
-        sides.all.iter().filter(|one| one.at == At::Here).map(|one| one.context.as_str()).collect();
+    let here: Vec<&str> = sides.all.iter().filter(|one| one.at == At::Here).map(|one| one.context.as_str()).collect();
     let mut here = produce::open(registry, total, &here, deadline, &())?;
     let ask = |context: &ContextName| TotalAsk {
         context: context.clone(),
@@ -129,7 +128,9 @@ fn gone(context: &ContextName) -> Unlooked {
 fn unanswered(context: &ContextName, host: &str, failure: &Failure) -> Unlooked {
     let why = format!("host `{host}` gives no amounts: {failure}");
     let remedy = match failure {
-        Failure::Absent { .. } => format!("see that host `{host}` runs, and what its log and this one say of `{context}`"),
+        Failure::Absent { .. } => {
+            format!("see that host `{host}` runs, and what its log and this one say of `{context}`")
+        }
         _ => "it is looked at again by itself".to_owned(),
     };
     Unlooked { why, remedy }

@@ -11,8 +11,8 @@ use seam_store::{Error, Invariant, Range, Snapshot, Terms, blocking};
 use tokio::sync::mpsc;
 use tokio::time::timeout_at;
 
-use super::super::seen::{Seen, see};
 use super::super::report::Outcome;
+use super::super::seen::{Seen, see};
 use super::super::sides::{declares, is_total};
 use super::super::subject::Subject;
 use super::super::unlooked::Unlooked;

@@ -14,7 +14,9 @@ use crate::remote::Page;
 type Row = (&'static str, i64, i64);
 
 fn page(rows: &[Row]) -> Page {
-    Page::Rows(rows.iter().map(|(key, least, most)| ((*key).to_owned(), Range { least: *least, most: *most })).collect())
+    Page::Rows(
+        rows.iter().map(|(key, least, most)| ((*key).to_owned(), Range { least: *least, most: *most })).collect(),
+    )
 }
 
 /// A side of which these pages come.
