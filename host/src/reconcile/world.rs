@@ -14,8 +14,8 @@ use crate::limits;
 use crate::manifest::Reconcile;
 use crate::verify::{Elsewhere, TotalLook, Unlooked, compared_by, declaring, look_at_total};
 
-/// Gets a key, and what each context says of it; `None` if it changes while hosts compare it, so that whether they agree
-/// is not known.
+/// Gets a key, and what each context says of it; `None` if it changes while hosts compare it, so that it is not known
+/// whether they agree.
 pub type EachKey<'e> = dyn FnMut(&str, Option<Vec<Amount>>) + 'e;
 
 pub trait World: Send + Sync + 'static {

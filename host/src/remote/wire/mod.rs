@@ -1,5 +1,5 @@
-//! Calls, questions for events and totals, and their outcomes as HTTP/2 requests and responses: docs/remote-calls.md, "Over
-//! HTTP/2".
+//! Calls, questions for events and totals, and their outcomes as HTTP/2 requests and responses: docs/remote-calls.md,
+//! "Over HTTP/2".
 //!
 //! Invariant: what one side writes, the other side reads as the same value, or refuses with the field that is wrong.
 

@@ -29,7 +29,7 @@ pub enum Wanted {
     Total(TotalAsk),
 }
 
-/// Reads what `request`, `greeting`, `outbox::request`, `step::request`, `two_phase::request` or `total::request` has written.
+/// Reads what `request`, `greeting`, or `request` of `outbox`, `step`, `two_phase` or `total` has written.
 ///
 /// # Errors
 /// What is wrong, and where.

@@ -92,14 +92,14 @@ fn what_is_not_whole_is_not_known() {
     let cases: [(Source, &str); 6] = [
         (source("finance", vec![page(&[("a", 1, 1)])]), "was cut off"),
         (source("finance", vec![page(&[("a", 1, 1)]), Page::Failed("its host stops".into())]), "its host stops"),
-        (source("finance", vec![page(&[("b", 1, 1), ("a", 1, 1)]), Page::End]), "not sorted"),
+        (source("finance", vec![page(&[("b", 0, 0), ("a", 1, 1)]), Page::End]), "not sorted"),
         (source("finance", vec![page(&[("a", 1, 1)]), page(&[("a", 1, 1)]), Page::End]), "not sorted"),
         (source("finance", vec![page(&[("a", 2, 1)]), Page::End]), "above its most"),
         (late(), "not all of them have come in time"),
     ];
     for (broken, expect) in cases {
         let mut broken = Some(broken);
-        let here = || whole("orders", &[("a", 1, 1)]);
+        let here = || whole("orders", &[("a", 0, 9)]);
         let compared = twice(&mut || Ok(vec![here(), broken.take().unwrap()]), &mut |key, _| panic!("{key}"));
         let why = compared.unwrap_err().why;
         assert!(why.starts_with("the amounts of `finance`: ") && why.contains(expect), "{expect}: {why}");
