@@ -155,7 +155,7 @@ impl Reader {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::super::wanted::{Wanted, read};
     use super::*;

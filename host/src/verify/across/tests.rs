@@ -1,6 +1,6 @@
 //! Sides that change, end early or say nonsense, merged.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::time::{Duration, Instant};
 
