@@ -21,7 +21,7 @@ use crate::fit;
 use crate::folder;
 use crate::homes;
 use crate::http;
-use crate::manifest::{Context, Manifest, Reconcile, Schedule, Testers};
+use crate::manifest::{Context, Manifest, Schedule, Testers};
 use crate::reconcile::{self, Book, ReconcileMetrics, Reconciler, RunningContexts};
 use crate::relocate::Relocator;
 use crate::remote;
@@ -29,8 +29,9 @@ use crate::sagas::{self, SagaMetrics, SagaOperator};
 use crate::schedule::{self, Scheduler};
 use crate::standby::{self, Standbys};
 use crate::timers::{TimerMetrics, Timers};
+use crate::verify::Elsewhere;
 use crate::watch::{self, Root, Watcher};
-use crate::{limits, verify};
+use crate::limits;
 
 use peers::Peers;
 
@@ -153,9 +154,9 @@ impl App {
         let saga_operator = SagaOperator::new(registry.clone(), audit.clone());
         let backups = Arc::new(Board::new(&metrics)?);
         let (clock, figures) = (registry.clock().clone(), ReconcileMetrics::new(&metrics)?);
-        let reconciles = reconciled_here(&manifest, &registry);
-        let contexts = RunningContexts(registry.clone());
-        let reconciler = Reconciler::new(reconciles, contexts, book, audit, clock, figures);
+        let elsewhere = Elsewhere::new(peers.as_ref().map(Peers::totals));
+        let contexts = RunningContexts { registry: registry.clone(), elsewhere };
+        let reconciler = Reconciler::new(manifest.reconciles.clone(), contexts, book, audit, clock, figures);
         Ok(Self {
             manifest,
             registry,
@@ -275,22 +276,6 @@ impl App {
         tokio::task::spawn_blocking(move || registry.close_stores()).await.ok();
         Ok(())
     }
-}
-
-/// The totals at which this host looks: those that its contexts declare. One whose contexts live elsewhere is looked at
-/// there; `seam check` refuses one whose contexts live on several hosts.
-fn reconciled_here(manifest: &Manifest, registry: &Registry) -> Vec<Reconcile> {
-    let all = manifest.reconciles.iter();
-    if manifest.placement.this.is_none() {
-        return all.cloned().collect();
-    }
-    // What a context declares that is out of service is not known.
-    let unknown = !registry.out_of_service().is_empty();
-    let is_here = |one: &&Reconcile| match &one.mend {
-        Some(mends) => manifest.placement.lives_here(mends),
-        None => unknown || verify::declaring(registry, &one.total).is_ok(),
-    };
-    all.filter(is_here).cloned().collect()
 }
 
 /// Deploys a changed file of a context, and logs the outcome.

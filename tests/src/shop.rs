@@ -175,10 +175,6 @@ impl Shop {
                 "\n[hosts.{host}]\naddress = \"{address}\"\nlisten = [\"127.0.0.1:0\"]\ndata = \"{host}\""
             )?;
         }
-        // It does not cross hosts yet.
-        let of_finance = |table: &&str| !(table.starts_with("reconcile]]") && table.contains("\"money-"));
-        let text: Vec<&str> = text.split("[[").filter(of_finance).collect();
-        let text = text.join("[[");
         self.write_manifest(&format!("{text}\n{hosts}\n[placement]\ndefault = \"shop\"\n"))?;
         self.seam(&["cert", "authority"])?;
         let all = "storefront,catalog,warehouse,customer,orders,recommendation,finance";

@@ -303,7 +303,8 @@ fn verify(request: VerifyRequest, state: State) -> Response<Body> {
     };
     lines(move |send| {
         let mut progress = |at: &verify::Progress| send(VerifyEvent::Progress(at.clone()));
-        let verified = verify::verify_live(&state.registry, &request, &mut progress);
+        let elsewhere = &state.reconciler.world().elsewhere;
+        let verified = verify::verify_live(&state.registry, elsewhere, &request, &mut progress);
         drop(permit);
         match verified {
             Ok(report) => send(VerifyEvent::Done(Box::new(report))),

@@ -16,8 +16,9 @@ use crate::homes::{Home, Homes};
 use crate::manifest::{self, ContextSettings, Manifest, PlacedHost};
 use crate::remote::{
     self, Broker, BrokerConfig, Client, ClientConfig, Credentials, Identity, Learned, Moves, Peer, Ready, Server,
-    ServerConfig, System,
+    ServerConfig, System, TotalAsk, Totals,
 };
+use crate::verify;
 
 /// The calls to other hosts, and what is needed to answer theirs.
 pub(super) struct Peers {
@@ -86,6 +87,11 @@ impl Peers {
         Some(Box::pin(copies.run(contexts, (answers, grants), ready, stopped)))
     }
 
+    /// The amounts of contexts on other hosts.
+    pub fn totals(&self) -> Arc<dyn Totals> {
+        self.client.clone()
+    }
+
     pub fn client(&self) -> &Arc<Client> {
         &self.client
     }
@@ -96,8 +102,10 @@ impl Peers {
     /// When the address cannot be used.
     pub fn bind(&self, registry: &Registry, moves: Arc<dyn Moves>) -> Result<Server, remote::Error> {
         let answers = Arc::new(Inbound::new(registry.clone()));
-        let (credentials, grants) = (self.credentials.clone(), Arc::new(self.grants.clone()));
-        Server::bind(self.server.clone(), credentials, answers, grants, moves, self.metrics.clone())
+        let grants = Grants { registry: Some(registry.clone()), ..self.grants.clone() };
+        let totals = Arc::new(verify::Lender::new(registry.clone()));
+        let (credentials, grants) = (self.credentials.clone(), Arc::new(grants));
+        Server::bind(self.server.clone(), credentials, answers, grants, moves, totals, self.metrics.clone())
     }
 }
 
@@ -151,7 +159,13 @@ fn learned(data: PathBuf) -> Arc<Learned> {
 
 /// What the manifest lets each context and variant import, and whose events go to whom.
 #[derive(Clone)]
-struct Grants(BTreeMap<ContextName, Granted>);
+struct Grants {
+    contexts: BTreeMap<ContextName, Granted>,
+    /// Totals that are reconciled, and who mends them.
+    mends: Vec<(String, ContextName)>,
+    /// Knows what components declare. `None`: no totals go to other hosts.
+    registry: Option<Registry>,
+}
 
 /// Interfaces; those of events without their versions.
 #[derive(Clone)]
@@ -173,20 +187,22 @@ impl Grants {
             two_phase: context.two_phase.clone(),
         };
         let contexts = manifest.contexts.iter().map(|context| &context.settings);
-        Self(contexts.map(|context| (context.name.clone(), granted(context))).collect())
+        let contexts = contexts.map(|context| (context.name.clone(), granted(context))).collect();
+        let mends = manifest.reconciles.iter().filter_map(|one| Some((one.total.clone(), one.mend.clone()?)));
+        Self { contexts, mends: mends.collect(), registry: None }
     }
 
     /// A main variant has two names.
     fn of_context(&self, context: &ContextName) -> Option<&Granted> {
-        let main = || self.0.get(context.variant()?.0);
-        self.0.get(context).or_else(main)
+        let main = || self.contexts.get(context.variant()?.0);
+        self.contexts.get(context).or_else(main)
     }
 }
 
 impl remote::Allow for Grants {
     /// What an operator of another host asks for is refused: a context answers its callers alone.
     fn allows(&self, caller: Option<&ContextName>, _: &ContextName, interface: &InterfaceName) -> bool {
-        let granted = caller.and_then(|caller| self.0.get(caller));
+        let granted = caller.and_then(|caller| self.contexts.get(caller));
         granted.is_some_and(|granted| granted.imports.iter().any(|grant| interface.granted_by(grant)))
     }
 
@@ -200,6 +216,12 @@ impl remote::Allow for Grants {
         let name = participant.variant().map_or(participant.as_str(), |(main, _)| main);
         let granted = self.of_context(coordinator);
         granted.is_some_and(|granted| granted.two_phase.iter().any(|one| one.as_str() == name))
+    }
+
+    fn compares(&self, TotalAsk { side, total, .. }: &TotalAsk) -> bool {
+        let mends = self.mends.iter().any(|(of, mends)| of == total && mends == side);
+        let declares = |registry| verify::is_declared_by(registry, total, side);
+        mends || self.registry.as_ref().is_some_and(declares)
     }
 }
 
@@ -237,6 +259,21 @@ mod tests {
         check(Some("engine"), "t:stock/stock@0.3.0", true);
         check(Some("stranger"), "t:finance/payments@0.1.0", false);
         check(None, "t:finance/payments@0.1.0", false);
+    }
+
+    #[test]
+    fn amounts_of_a_total_go_to_the_context_that_mends_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("seam.toml");
+        let text = "[context.orders]\ncomponent = \"a.wasm\"\nstore = true\n[context.mail]\ncomponent = \"b.wasm\"\n\
+                    [[reconcile]]\ntotal = \"held\"\nmend = \"orders\"\n[[reconcile]]\ntotal = \"taken\"";
+        std::fs::write(&file, text).unwrap();
+        let grants = Grants::of(&Manifest::load(&file).unwrap());
+        for (side, total, expect) in [("orders", "held", true), ("mail", "held", false), ("orders", "taken", false)] {
+            let (context, side) = (ContextName::new("finance").unwrap(), ContextName::new(side).unwrap());
+            let ask = TotalAsk { context, total: total.to_owned(), side, remaining: std::time::Duration::ZERO };
+            assert_eq!(grants.compares(&ask), expect, "{ask:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,4 @@
-//! What lies between hosts: totals whose contexts live on several, and interfaces whose calls would carry long lists
-//! from one to another.
+//! What lies between hosts: interfaces whose calls would carry long lists from one to another.
 //!
 //! Not here: transactions across hosts, which the manifest alone shows (`manifest`).
 
@@ -8,41 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use seam_runtime::component::{ContextSpec, Interface, is_seam};
 use seam_runtime::link;
 use seam_store::ids::ContextName;
-use seam_store::{Invariant, InvariantKind};
 use wasmtime::component::types::{ComponentFunc, Type};
 
-use crate::manifest::{Manifest, Problem};
-
-/// Totals to be reconciled, whose contexts do not all live on one host: no host has all of their files.
-pub fn totals(manifest: &Manifest, declared: &[(ContextName, Vec<Invariant>)]) -> Vec<Problem> {
-    let home = |context: &ContextName| manifest.placement.home_name(context);
-    let mut problems = Vec::new();
-    for one in &manifest.reconciles {
-        let has_it = |all: &[Invariant]| all.iter().any(|i| i.kind == InvariantKind::Total && i.name == one.total);
-        let sides: Vec<&ContextName> = declared.iter().filter(|(_, all)| has_it(all)).map(|(name, _)| name).collect();
-        let hosts: BTreeSet<_> = sides.iter().filter_map(|context| home(context)).collect();
-        if hosts.len() > 1 {
-            let on = |context: &&ContextName| Some(format!("`{context}` on host `{}`", home(context)?));
-            let sides: Vec<String> = sides.iter().filter_map(on).collect();
-            let message = format!(
-                "the total `{}` is declared by {}: a host compares its own files only",
-                one.total,
-                sides.join(" and by ")
-            );
-            problems.push(Problem::new(one.place, message, "let them live on one host, or remove its `[[reconcile]]`"));
-        } else if let (Some(mend), Some(host)) = (&one.mend, hosts.first())
-            && let Some(other) = home(mend).filter(|other| other != host)
-        {
-            let message = format!(
-                "`{mend}` on host `{other}` is to mend the total `{}`, which host `{host}` looks at",
-                one.total
-            );
-            let remedy = format!("let a context on `{host}` mend, or leave `mend` out: then a person mends");
-            problems.push(Problem::new(one.mend_place, message, remedy));
-        }
-    }
-    problems
-}
+use crate::manifest::Manifest;
 
 /// Long lists of one interface: who calls it on another host, and the functions with their types.
 #[derive(Default)]

@@ -81,7 +81,6 @@ pub fn problems(manifest: &Manifest, compiler: Compiler) -> Result<Findings, Err
     if probed.problems.is_empty() && linked.absent().is_empty() {
         problems.extend(sources::undeclared_totals(manifest, &probed.invariants));
     }
-    problems.extend(across::totals(manifest, &probed.invariants));
     let mut warnings = across::long_lists(manifest, linked.specs());
     warnings.extend(stores::left_behind(of_host).into_iter().map(|(message, remedy)| format!("{message}; {remedy}")));
     found.extend(probed.problems);

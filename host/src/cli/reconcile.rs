@@ -92,7 +92,7 @@ fn list(list: &ReconcileList, format: Format) -> Result<(), CommandError> {
     if list.disagreements.iter().any(is_open) || list.totals.iter().any(|one| one.unkept > 0) {
         return Err(CommandError::Reported);
     }
-    match !list.totals.is_empty() && list.totals.iter().all(is_known) {
+    match !(list.totals.is_empty() && list.elsewhere.is_empty()) && list.totals.iter().all(is_known) {
         true => Ok(()),
         false => Err(CommandError::Unknown(Box::new(CommandError::Reported))),
     }
@@ -100,10 +100,11 @@ fn list(list: &ReconcileList, format: Format) -> Result<(), CommandError> {
 
 /// What is known of the totals.
 fn notes(list: &ReconcileList) -> Vec<String> {
-    if list.totals.is_empty() {
+    let elsewhere = list.elsewhere.iter().map(|(total, host)| format!("{total}: host `{host}` looks at it"));
+    let mut notes: Vec<String> = elsewhere.collect();
+    if list.totals.is_empty() && notes.is_empty() {
         return vec!["no total is reconciled: add a `[[reconcile]]` to the manifest".to_owned()];
     }
-    let mut notes = Vec::new();
     for one in &list.totals {
         let TotalStatus { total, unkept, .. } = one;
         match (&one.problem, &one.looked) {
@@ -250,8 +251,11 @@ MC-100121 A-1 of copies-reserved: given-up
 
     #[test]
     fn what_is_not_known_is_never_said_to_agree() {
-        let of =
-            |disagreements: Vec<ShownDisagreement>, totals: Vec<TotalStatus>| ReconcileList { totals, disagreements };
+        let of = |disagreements: Vec<ShownDisagreement>, totals: Vec<TotalStatus>| ReconcileList {
+            totals,
+            disagreements,
+            elsewhere: Vec::new(),
+        };
         assert_eq!(
             notes(&of(vec![one()], vec![total()])),
             ["copies-reserved: orders and warehouse agree on 11 keys and disagree on 1, at 2026-11-29T20:10:00Z"]

@@ -49,6 +49,21 @@ pub const REMOTE_RESENDS: u32 = 2;
 pub const REMOTE_ROUND_TRIPS: usize = 21;
 /// How long that may take, with a connection that is still to be made.
 pub const REMOTE_ROUND_TRIPS_MS: u64 = 5_000;
+/// Keys in one page of a total's amounts. A row takes some tens of bytes.
+pub const TOTAL_PAGE_BYTES: usize = 32 << 10;
+/// Pages of a side that are read ahead while others are compared.
+pub const TOTAL_PAGES: usize = 2;
+/// The longest key of a total that crosses hosts. Keys are numbers of orders and the like.
+pub const TOTAL_KEY_BYTES_MAX: usize = 4 << 10;
+/// A row as a line: each byte of its key as six, and two amounts of up to 20 digits.
+pub const TOTAL_LINE_BYTES_MAX: usize = 6 * TOTAL_KEY_BYTES_MAX + 100;
+/// Amounts of sides that one host reads for others at one moment. Each holds a thread and a snapshot, whose file's log
+/// grows meanwhile.
+pub const TOTALS_OPEN: usize = 32;
+/// Sides of one total that may live on one other host. Each comes twice at one moment, and holds
+/// `REMOTE_STREAM_WINDOW_BYTES` of the connection at most: the rest of `REMOTE_WINDOW_BYTES` stays for calls.
+pub const TOTAL_SIDES_ON_A_HOST_MAX: usize = 3;
+const _: () = assert!(2 * TOTAL_SIDES_ON_A_HOST_MAX as u32 * REMOTE_STREAM_WINDOW_BYTES < REMOTE_WINDOW_BYTES);
 /// Log lines a second about refused calls and connections, one host's others together; the log says how many it lacks.
 pub const REMOTE_REFUSED_LINES_PER_S: u32 = 20;
 /// How often the certificate of the other side of a connection is verified again: its end may have passed.

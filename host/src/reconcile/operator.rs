@@ -32,6 +32,9 @@ pub struct ReconcileList {
     pub totals: Vec<TotalStatus>,
     /// Those that stand by their keys, then those that are over, the newest first.
     pub disagreements: Vec<ShownDisagreement>,
+    /// Totals that other hosts look at: each with its host.
+    #[serde(default)]
+    pub elsewhere: Vec<(String, String)>,
 }
 
 /// A total that is reconciled.
@@ -148,7 +151,10 @@ impl<W: World> Reconciler<W> {
             }
         }
         standing.append(&mut over);
-        Ok(ReconcileList { totals: rules.iter().map(|rule| self.status(rule)).collect(), disagreements: standing })
+        let totals = rules.iter().map(|rule| self.status(rule)).collect();
+        let at = |rule: &Reconcile| Some((rule.total.clone(), self.world.looked_at_by(rule)?));
+        let elsewhere = if of.total.is_none() { self.rules.iter().filter_map(at).collect() } else { Vec::new() };
+        Ok(ReconcileList { totals, disagreements: standing, elsewhere })
     }
 
     /// One disagreement: the one that stands, or else the last one on this key.
@@ -231,14 +237,21 @@ impl<W: World> Reconciler<W> {
             .ok_or_else(|| Refused::new("the host is looking at the totals already", "try again in a moment"))
     }
 
-    /// The rule of this total, or all.
+    /// The rule of this total, or all; of those totals that this host looks at.
     fn selected(&self, total: Option<&str>) -> Result<Vec<&Reconcile>, Refused> {
-        let Some(total) = total else { return Ok(self.rules.iter().collect()) };
-        self.rule(total).map(|rule| vec![rule]).ok_or_else(|| {
+        let Some(total) = total else { return Ok(self.own_rules()) };
+        let rule = self.rule(total).ok_or_else(|| {
             let hint = did_you_mean::hint(total, self.rules.iter().map(|rule| rule.total.as_str()));
             let hint = if self.rules.is_empty() { "add a `[[reconcile]]` to the manifest".to_owned() } else { hint };
             Refused::new(format!("the total `{total}` is not reconciled"), hint)
-        })
+        })?;
+        match self.world.looked_at_by(rule) {
+            None => Ok(vec![rule]),
+            Some(host) => {
+                let message = format!("host `{host}` looks at the total `{total}`");
+                Err(Refused::new(message, format!("run it for that host: `--as {host}`")))
+            }
+        }
     }
 
     fn status(&self, rule: &Reconcile) -> TotalStatus {

@@ -4,7 +4,7 @@
 //! the host runs, by a clock that does not jump; after a start the count starts again, because what a crash has cut off
 //! needs its time, too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -72,6 +72,15 @@ impl<W: World> Reconciler<W> {
         Self { rules, world, book, audit, clock, metrics, turn, looked }
     }
 
+    pub fn world(&self) -> &W {
+        &self.world
+    }
+
+    /// The rules whose totals this host looks at now. The others are for other hosts.
+    pub(super) fn own_rules(&self) -> Vec<&Reconcile> {
+        self.rules.iter().filter(|rule| self.world.looked_at_by(rule).is_none()).collect()
+    }
+
     pub(super) fn rule(&self, total: &str) -> Option<&Reconcile> {
         self.rules.iter().find(|rule| rule.total == total)
     }
@@ -95,7 +104,7 @@ impl<W: World> Reconciler<W> {
         if let Err(error) = forgotten() {
             tracing::warn!(target: "reconcile", "cannot close what is reconciled no longer: {}", chain(&error));
         }
-        for rule in &self.rules {
+        for rule in self.own_rules() {
             if let Err(unlooked) = self.world.is_declared(&rule.total) {
                 self.cannot_look(rule, unlooked);
             }
@@ -115,10 +124,23 @@ impl<W: World> Reconciler<W> {
     }
 
     pub(super) fn look_in(&self, rule: &Reconcile, turn: &mut Turn) {
+        if self.world.looked_at_by(rule).is_some() {
+            return self.leave(rule, turn);
+        }
         if self.compare(rule, turn) && self.mend_open(rule, turn) {
             self.compare(rule, turn);
         }
         self.measure(rule);
+    }
+
+    /// Another host looks at the total. What stands stays in the book: if the total comes back, a look says whether it
+    /// still does.
+    fn leave(&self, rule: &Reconcile, turn: &mut Turn) {
+        turn.0.retain(|(total, _), _| *total != rule.total);
+        if self.looked.lock().remove(&rule.total).is_some() {
+            tracing::info!(target: "reconcile", total = rule.total, "another host looks at the total from now on");
+        }
+        self.metrics.forget(&rule.total);
     }
 
     /// Looks at a total and keeps what it finds. Whether it could be looked at.
@@ -164,8 +186,14 @@ impl<W: World> Reconciler<W> {
         let mut standing = self.book.standing(total)?;
         let mut room = limits::RECONCILE_KEPT_MAX.saturating_sub(standing.len());
         let (mut found, mut unkept) = (Vec::new(), 0);
-        let look = self.world.look(total, &mut |key, amounts| {
+        let mut changing = BTreeSet::new();
+        let look = self.world.look(rule, &mut |key, amounts| {
             let is_known = standing.contains_key(key);
+            let Some(amounts) = amounts else {
+                // Of one that is not known, nothing is noted before it is certain.
+                changing.extend(is_known.then(|| key.to_owned()));
+                return;
+            };
             if !is_known && (room == 0 || key.len() > limits::RECONCILE_KEY_BYTES_MAX) {
                 unkept += 1;
                 return;
@@ -196,6 +224,7 @@ impl<W: World> Reconciler<W> {
             }
             changed.push(one);
         }
+        standing.retain(|key, _| !changing.contains(key));
         let mut dropped = Vec::new();
         for (key, mut gone) in standing {
             turn.0.remove(&(total.to_owned(), key));
@@ -291,7 +320,9 @@ impl<W: World> Reconciler<W> {
         let looked = self.looked(&rule.total);
         match self.book.standing(&rule.total) {
             Ok(standing) => {
-                self.metrics.set(&rule.total, standing.values().map(|one| one.state), looked.unkept, looked.at_ms)
+                let (unkept, at_ms) = (looked.unkept, looked.at_ms);
+                self.metrics.set(&rule.total, standing.values().map(|one| one.state), unkept, at_ms);
+                self.metrics.set_unlooked(&rule.total, looked.problem.is_some());
             }
             Err(error) => tracing::debug!(target: "reconcile", "no figures: {}", chain(&error)),
         }

@@ -14,6 +14,7 @@ use seam_store::clock::{Clock, ManualClock};
 use seam_store::ids::ContextName;
 
 use super::record::State::{self, Accepted, GivenUp, Gone, Mended, Open, Settling};
+use super::world::EachKey;
 use super::*;
 use crate::audit::Audit;
 use crate::limits;
@@ -30,6 +31,9 @@ pub(super) struct Said {
     answers: Vec<MendAnswer>,
     asked: Vec<(String, String, u32)>,
     broken: Option<Unlooked>,
+    /// Keys that change while they are compared.
+    changing: Vec<String>,
+    looked_at_by: Option<String>,
 }
 
 #[derive(Clone, Default)]
@@ -40,11 +44,16 @@ impl World for Contexts {
         Ok(())
     }
 
-    fn look(&self, _: &str, each: &mut dyn FnMut(&str, Vec<Amount>)) -> Result<TotalLook, Unlooked> {
+    fn looked_at_by(&self, _: &Reconcile) -> Option<String> {
+        self.0.lock().looked_at_by.clone()
+    }
+
+    fn look(&self, _: &Reconcile, each: &mut EachKey<'_>) -> Result<TotalLook, Unlooked> {
         let said = self.0.lock();
+        said.changing.iter().for_each(|key| each(key, None));
         for (key, (a, b)) in said.amounts.iter().filter(|(_, (a, b))| a != b) {
             let amount = |context: &str, amount: i64| Amount { context: context.into(), least: amount, most: amount };
-            each(key, vec![amount("a", *a), amount("b", *b)]);
+            each(key, Some(vec![amount("a", *a), amount("b", *b)]));
         }
         // As a statement that ends in the middle: some keys have come before.
         said.broken.clone().map_or(Ok(()), Err)?;
@@ -143,6 +152,48 @@ impl Desk {
 
 fn of(key: &str, state: State) -> Vec<(String, State)> {
     vec![(key.to_owned(), state)]
+}
+
+#[test]
+fn a_key_that_changes_while_hosts_compare_it_is_neither_found_nor_over() {
+    let desk = Desk::new(false);
+    desk.contexts.0.lock().changing.push("k".into());
+    desk.look_after(0);
+    assert_eq!(desk.standing(), []);
+    desk.say("k", 0, 2);
+    desk.contexts.0.lock().changing.clear();
+    desk.look_after(60);
+    desk.look_after(120);
+    assert_eq!(desk.standing(), of("k", Open));
+    // Whether they agree again is not certain yet.
+    desk.say("k", 2, 2);
+    desk.contexts.0.lock().changing.push("k".into());
+    desk.look_after(60);
+    assert_eq!((desk.standing(), desk.over()), (of("k", Open), vec![]));
+    desk.contexts.0.lock().changing.clear();
+    desk.look_after(60);
+    assert_eq!((desk.standing(), desk.over()), (vec![], of("k", Gone)));
+}
+
+#[test]
+fn a_total_that_another_host_looks_at_is_left_to_it_and_comes_back_as_it_was() {
+    let desk = Desk::new(false);
+    desk.say("k", 0, 2);
+    desk.look_after(0);
+    desk.look_after(120);
+    desk.contexts.0.lock().looked_at_by = Some("books".into());
+    desk.look_after(60);
+    let all = ReconcileSelection::default();
+    let list = desk.reconciler.list(&all).unwrap();
+    assert_eq!((list.totals, list.disagreements), (vec![], vec![]));
+    assert_eq!(list.elsewhere, [(TOTAL.to_owned(), "books".to_owned())]);
+    let refused = desk.act(ReconcileOrder::Accept, "k", "because", false).unwrap_err();
+    assert_eq!(refused, format!("host `books` looks at the total `{TOTAL}` (run it for that host: `--as books`)"));
+    desk.contexts.0.lock().looked_at_by = None;
+    assert_eq!(desk.standing(), of("k", Open));
+    desk.say("k", 2, 2);
+    desk.look_after(60);
+    assert_eq!((desk.standing(), desk.over()), (vec![], of("k", Gone)));
 }
 
 #[test]

@@ -11,40 +11,58 @@ use seam_store::ids::Trace;
 
 use super::record::{Amount, Disagreement, MendAnswer};
 use crate::limits;
-use crate::verify::{TotalLook, Unlooked, declaring, look_at_total};
+use crate::manifest::Reconcile;
+use crate::verify::{Elsewhere, TotalLook, Unlooked, compared_by, declaring, look_at_total};
+
+/// Gets a key, and what each context says of it; `None` if it changes while hosts compare it, so that it is not known
+/// whether they agree.
+pub type EachKey<'e> = dyn FnMut(&str, Option<Vec<Amount>>) + 'e;
 
 pub trait World: Send + Sync + 'static {
+    /// The other host that looks at the total of this rule, if it is not this one. It changes as contexts move.
+    fn looked_at_by(&self, rule: &Reconcile) -> Option<String>;
+
     /// Whether at least two contexts declare the total.
     ///
     /// # Errors
     /// Why it cannot be looked at.
     fn is_declared(&self, total: &str) -> Result<(), Unlooked>;
 
-    /// Calls `each` for every key of the total on which its contexts do not agree.
+    /// Calls `each` for every key of the rule's total on which its contexts do not agree.
     ///
     /// # Errors
     /// When it could not be looked at, or not to the end.
-    fn look(&self, total: &str, each: &mut dyn FnMut(&str, Vec<Amount>)) -> Result<TotalLook, Unlooked>;
+    fn look(&self, rule: &Reconcile, each: &mut EachKey<'_>) -> Result<TotalLook, Unlooked>;
 
     /// Asks `context` to mend.
     fn mend(&self, context: &str, found: &Disagreement) -> MendAnswer;
 }
 
-/// The contexts that serve.
-pub struct RunningContexts(pub Registry);
+/// The contexts that serve, and those of other hosts.
+pub struct RunningContexts {
+    pub registry: Registry,
+    pub elsewhere: Elsewhere,
+}
 
 impl World for RunningContexts {
     fn is_declared(&self, total: &str) -> Result<(), Unlooked> {
-        declaring(&self.0, total).map(drop)
+        declaring(&self.registry, total).map(drop)
     }
 
-    fn look(&self, total: &str, each: &mut dyn FnMut(&str, Vec<Amount>)) -> Result<TotalLook, Unlooked> {
+    fn looked_at_by(&self, rule: &Reconcile) -> Option<String> {
+        compared_by(&self.registry, &rule.total, rule.mend.as_ref())
+    }
+
+    fn look(&self, rule: &Reconcile, each: &mut EachKey<'_>) -> Result<TotalLook, Unlooked> {
         let amount = |(context, range): &(&str, Range)| Amount {
             context: (*context).to_owned(),
             least: range.least,
             most: range.most,
         };
-        look_at_total(&self.0, total, &mut |key, sides| each(key, sides.iter().map(amount).collect()))
+        let of = (rule.total.as_str(), rule.mend.as_ref());
+        look_at_total(&self.registry, &self.elsewhere, of, &mut |key, sides| {
+            each(key, sides.map(|sides| sides.iter().map(amount).collect()));
+        })
     }
 
     fn mend(&self, context: &str, found: &Disagreement) -> MendAnswer {
@@ -60,7 +78,8 @@ impl World for RunningContexts {
             id: &found.id,
         };
         let deadline = Instant::now() + Duration::from_millis(limits::RECONCILE_CALL_MS);
-        let asked = self.0.live(context).and_then(|live| live.mend(Call::start(deadline, Trace::start()), &record));
+        let asked =
+            self.registry.live(context).and_then(|live| live.mend(Call::start(deadline, Trace::start()), &record));
         let short = |why: String| why.chars().take(limits::RECONCILE_ANSWER_CHARS_MAX).collect();
         match asked {
             Ok(Mended::Mended) => MendAnswer::Mended,

@@ -1,4 +1,4 @@
-//! Whether a context can move to another host: what of it would stay behind, or would cross hosts that cannot.
+//! Whether a context can move to another host: what of it would stay behind.
 
 use seam_runtime::did_you_mean;
 use seam_runtime::serve::Registry;
@@ -6,7 +6,6 @@ use seam_store::ids::ContextName;
 
 use super::report::Refused;
 use crate::manifest::Manifest;
-use crate::verify;
 
 /// # Errors
 /// The first reason why `context` cannot move from this host to `to`.
@@ -22,7 +21,6 @@ pub fn problems(manifest: &Manifest, registry: &Registry, context: &ContextName,
     }
     let mut problems = stays_behind(manifest, context);
     problems.extend(unsettled(registry, context));
-    problems.extend(crosses(manifest, registry, context));
     problems
 }
 
@@ -104,22 +102,4 @@ fn stays_behind(manifest: &Manifest, context: &ContextName) -> Vec<Refused> {
         Refused::new(format!("`{context}` {what}; such a context does not move while it runs"), remedy)
     };
     has.into_iter().filter(|(has, _)| *has).map(refused).collect()
-}
-
-/// What does not cross hosts.
-fn crosses(manifest: &Manifest, registry: &Registry, context: &ContextName) -> Vec<Refused> {
-    let mut problems = Vec::new();
-    for one in &manifest.reconciles {
-        let sides = verify::declaring(registry, &one.total).unwrap_or_default();
-        if sides.iter().any(|side| side == context.as_str()) && sides.len() > 1 {
-            let message = format!(
-                "the total `{}` of `{}` is reconciled, which does not cross hosts",
-                one.total,
-                sides.join("` and `")
-            );
-            let remedy = "remove its `[[reconcile]]`, and compare by `seam verify` on both hosts";
-            problems.push(Refused::new(message, remedy));
-        }
-    }
-    problems
 }

@@ -20,6 +20,7 @@ pub fn admit(names: &Names, is_known: bool, allow: &dyn Allow, wanted: &Wanted) 
         Wanted::Step(step) => Some(&step.context),
         Wanted::Events(ask) => Some(&ask.subscriber),
         Wanted::Transaction(asked) => Some(asked.asker()),
+        Wanted::Total(ask) => Some(&ask.side),
     };
     if let Some(speaker) = speaker.filter(|speaker| !names.has(speaker)) {
         return Err(Rejection::Forbidden(format!("the certificate of host `{host}` does not name `{speaker}`")));
@@ -45,6 +46,10 @@ pub fn admit(names: &Names, is_known: bool, allow: &dyn Allow, wanted: &Wanted) 
             if !allow.delivers(subscriber, publisher, interface) =>
         {
             let message = format!("`{subscriber}` does not subscribe to `{interface}` of `{publisher}`");
+            Err(Rejection::Forbidden(message))
+        }
+        Wanted::Total(ask) if !allow.compares(ask) => {
+            let message = format!("`{}` neither declares nor mends the total `{}`", ask.side, ask.total);
             Err(Rejection::Forbidden(message))
         }
         _ => Ok(()),

@@ -7,6 +7,8 @@ use bytes::Bytes;
 use seam_runtime::interface_name::InterfaceName;
 use seam_store::ids::ContextName;
 
+use super::totals::TotalAsk;
+
 /// Another host of the system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
@@ -75,4 +77,9 @@ pub trait Allow: Send + Sync {
 
     /// Whether `participant` may take part in transactions over several files that `coordinator` begins.
     fn takes_part(&self, participant: &ContextName, coordinator: &ContextName) -> bool;
+
+    /// Whether `ask.side` has to do with the total: it declares it, or mends it.
+    fn compares(&self, _ask: &TotalAsk) -> bool {
+        false
+    }
 }

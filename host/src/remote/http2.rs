@@ -37,6 +37,13 @@ impl Body {
         Self { stream, length }
     }
 
+    /// Its next bytes; `None` at its end.
+    pub async fn next(&mut self) -> Option<Result<Bytes, h2::Error>> {
+        let data = self.stream.data().await?;
+        // The other side may send as much again.
+        Some(data.and_then(|data| self.stream.flow_control().release_capacity(data.len()).map(|()| data)))
+    }
+
     /// Its bytes, at most `max`.
     ///
     /// # Errors
@@ -49,9 +56,8 @@ impl Body {
         }
         let mut first = Bytes::new();
         let mut all = BytesMut::new();
-        while let Some(data) = self.stream.data().await {
+        while let Some(data) = self.next().await {
             let data = data.map_err(Unread::Cut)?;
-            self.stream.flow_control().release_capacity(data.len()).map_err(Unread::Cut)?;
             if first.len().max(all.len()) + data.len() > max {
                 return Err(too_large);
             }

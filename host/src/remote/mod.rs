@@ -15,7 +15,7 @@
 //! - `credentials` holds what this host shows and whom it trusts, and takes up renewed files.
 //! - `handshake` says why one failed.
 //! - `trust` verifies a certificate; `names` reads whose it is.
-//! - `refusals` logs what is refused; `config` and `error` import none of the above.
+//! - `refusals` logs what is refused; `config`, `totals` and `error` import none of the above.
 
 mod admit;
 pub mod authority;
@@ -31,6 +31,7 @@ mod metrics;
 mod names;
 mod refusals;
 mod server;
+mod totals;
 mod trust;
 mod wire;
 
@@ -45,4 +46,5 @@ pub use credentials::Credentials;
 pub use error::Error;
 pub use metrics::Metrics;
 pub use server::{Server, ServerConfig};
+pub use totals::{Opening, Page, Pages, TotalAsk, Totals};
 pub use wire::Step;

@@ -1,102 +1,42 @@
-//! The running system: the files that its contexts have open, at one moment, and what their serving versions declare.
+//! The running system: its files at one moment, and the totals that it has in common with other hosts.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use seam_runtime::run::Generation;
 use seam_runtime::serve::Registry;
-use seam_store::{Snapshot, Terms, moment};
-use time::OffsetDateTime;
+use seam_store::Terms;
 use time::format_description::well_known::Rfc3339;
 
+use super::across::Elsewhere;
 use super::error::Error;
 use super::report::Report;
 use super::run::run;
-use super::subject::{Fault, Subject};
-use super::{Progress, VerifyRequest};
+use super::seen::{Seen, see};
+use super::{Progress, VerifyRequest, apart};
 use crate::limits;
 
-/// Verifies the contexts that serve. Commits wait for the moment, not for the checks.
+/// Verifies the contexts of this host that serve. Commits wait for the moment, not for the checks. A total that one of
+/// them has in common with a context of another host is compared with that one, as `across` says.
 ///
 /// # Errors
 /// When the files cannot be seen at one moment, or the request names an unknown context.
 pub fn verify_live(
     registry: &Registry,
+    elsewhere: &Elsewhere,
     request: &VerifyRequest,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Report, Error> {
-    let Seen { subjects, now, held_ms } = see(registry, &|_| true)?;
+    let Seen { mut subjects, now, held_ms } = see(registry, &|_| true, &|_| true)?;
     let deadline = Instant::now() + Duration::from_millis(limits::VERIFY_LIVE_MS);
     let terms = Terms { now_s: now.unix_timestamp(), deadline };
-    let checks = run(subjects, &request.contexts, &terms, progress)?;
+    let totals = apart::take(registry, &mut subjects, &request.contexts);
+    let (more, mut before) = (totals.len(), 0);
+    let mut checks = run(subjects, &request.contexts, &terms, &mut |at| {
+        before = at.of;
+        progress(&Progress { of: at.of + more, ..at.clone() });
+    })?;
+    for (done, total) in totals.iter().enumerate() {
+        progress(&Progress { done: before + done, of: before + more, now: format!("total {}", total.name) });
+        checks.push(total.check(registry, elsewhere, deadline));
+    }
     Ok(Report::new(now.format(&Rfc3339).unwrap_or_default(), held_ms, checks))
-}
-
-/// Contexts that serve, with their files as they were at one moment.
-pub(super) struct Seen {
-    pub subjects: Vec<Subject>,
-    pub now: OffsetDateTime,
-    /// How long commits waited for the moment, in ms.
-    pub held_ms: u64,
-}
-
-/// Sees those that `wanted` is true of, by what they declare.
-///
-/// # Errors
-/// When their files cannot be seen at one moment.
-pub(super) fn see(registry: &Registry, wanted: &dyn Fn(&Declared) -> bool) -> Result<Seen, Error> {
-    let has_store = |generation: &Arc<Generation>| generation.spec().settings.store.is_some();
-    let generations = registry.generations().into_iter().filter(has_store);
-    // Reading them takes longer than the moment: before it.
-    let (generations, declared): (Vec<_>, Vec<_>) =
-        generations.map(|g| (declared_by(&g), g)).filter(|(d, _)| wanted(d)).map(|(d, g)| (g, d)).unzip();
-    // A transaction over several files that waits for a file held by the moment would hold another one. While one
-    // commits, its files are in doubt for a moment, too, and that is no trouble.
-    let turn = registry.transactions().turn(Instant::now() + Duration::from_millis(limits::MOMENT_TURN_MS));
-    let usable =
-        |generation: &Arc<Generation>| generation.database().filter(|d| !d.is_fenced() && d.doubt().is_none()).cloned();
-    let open: Vec<_> = generations.iter().map(usable).collect();
-    let databases: Vec<_> = open.iter().flatten().cloned().collect();
-    let started = Instant::now();
-    let mut snapshots = moment(&databases).map_err(Error::Moment)?.into_iter();
-    drop(turn);
-    let now = OffsetDateTime::now_utc();
-    let held_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let mut subjects = Vec::new();
-    for ((generation, declared), open) in generations.iter().zip(declared).zip(open) {
-        let snapshot: Option<Snapshot> = open.and_then(|_| snapshots.next());
-        let file = snapshot.ok_or_else(|| closed(generation));
-        let settings = &generation.spec().settings;
-        subjects.push(Subject {
-            context: settings.name.to_string(),
-            file,
-            declared,
-            events: settings.into(),
-            promise: None,
-        });
-    }
-    Ok(Seen { subjects, now, held_ms })
-}
-
-/// What a context declares, or why that is not known.
-pub(super) type Declared = Result<Vec<seam_store::Invariant>, Fault>;
-
-/// What the version declares. Of one that could not be loaded, nothing is known.
-pub(super) fn declared_by(generation: &Generation) -> Declared {
-    match generation.component().is_placeholder() {
-        true => Err(closed(generation)),
-        false => generation.invariants().map_err(Fault::from),
-    }
-}
-
-/// Why the host has not got the file open.
-fn closed(generation: &Generation) -> Fault {
-    let problem = generation.out_of_service().or_else(|| generation.store_trouble());
-    problem.map_or_else(
-        || Fault::Unreadable {
-            why: format!("`{}` has no open file", generation.context()),
-            remedy: "`seam contexts` shows why".to_owned(),
-        },
-        Fault::from,
-    )
 }

@@ -1,7 +1,8 @@
 //! `seam verify`: whether what contexts declare of their files holds, in each file and between them, at one moment.
 //!
 //! `live`, `stopped` and `copies` find the files and what their components declare (`subject`); `run` asks all of it,
-//! for a `report`; `totals` looks at one total, for the reconciler. `own` is the list of what the host itself checks in
+//! for a `report`; `totals` looks at one total, for the reconciler; `across` compares one with other hosts (`sides`),
+//! and `apart` makes checks of that. `own` is the list of what the host itself checks in
 //! every file, `events` what it checks between them.
 //! `promises` ends the doubt about files that a crash has left in the middle of a transaction.
 //! Invariants: it changes no file. A check that looked at nothing does not count as one that holds. What could not be
@@ -9,6 +10,8 @@
 //! Not here: how a statement is run and bounded (`seam_store::Snapshot`), whether it fits its schema before a version
 //! serves (`deploy`, `check`).
 
+mod across;
+mod apart;
 mod error;
 mod events;
 mod offline;
@@ -16,7 +19,10 @@ mod own;
 mod promises;
 mod report;
 mod run;
+mod seen;
+mod sides;
 mod subject;
+mod unlooked;
 
 mod copies;
 mod live;
@@ -25,12 +31,15 @@ mod totals;
 
 use serde::{Deserialize, Serialize};
 
+pub use across::{Elsewhere, Lender};
 pub use copies::{Components, verify_backup};
 pub use error::Error;
 pub use live::verify_live;
 pub use report::{Check, CheckKind, Outcome, Report, Verdict};
+pub use sides::{compared_by, is_declared_by};
 pub use stopped::verify_stopped;
-pub use totals::{TotalLook, Unlooked, declaring, look_at_total, undeclared};
+pub use totals::{TotalLook, declaring, look_at_total, undeclared};
+pub use unlooked::Unlooked;
 
 /// What is to be verified.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

@@ -1,16 +1,18 @@
 //! One total of the running system: every key on which its contexts do not agree, not examples alone.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use seam_runtime::did_you_mean;
-use seam_runtime::run::Generation;
 use seam_runtime::serve::Registry;
-use seam_store::{Invariant, InvariantKind, Range, Terms, each_disagreement};
+use seam_store::ids::ContextName;
+use seam_store::{Invariant, Range, Terms, each_disagreement};
 
-use super::live::{Declared, Seen, declared_by, see};
+use super::across::{self, Elsewhere, Seen as SeenTwice};
 use super::report::Outcome;
 use super::run::{comparable, totals};
+use super::seen::{Seen, see};
+use super::sides::{Sides, declares, is_total};
+use super::unlooked::Unlooked;
 use crate::limits;
 
 /// What was looked at.
@@ -22,23 +24,51 @@ pub struct TotalLook {
     pub keys: u64,
 }
 
-/// Why nothing is known of a total, and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unlooked {
-    pub why: String,
-    pub remedy: String,
-}
+/// Gets a key, and the context and range of each side; `None` for a key that changes while hosts compare it, so that
+/// it is not known whether they agree.
+pub type EachKey<'a> = dyn FnMut(&str, Option<&[(&str, Range)]>) + 'a;
 
-/// Gets a key, and the context and range of each side.
-pub type EachKey<'a> = dyn FnMut(&str, &[(&str, Range)]) + 'a;
-
-/// Looks at `total` in the files of all contexts that declare it, as they are at one moment. Calls `each` for every key
-/// on which they do not agree. Commits wait for the moment alone.
+/// Looks at `total` in the files of all contexts that declare it: on this host as they are at one moment, for which
+/// alone commits wait; on several hosts as `across` says. Calls `each` for every key on which they do not agree.
 ///
 /// # Errors
 /// When it could not be looked at, or not to the end: `each` may have been called before.
-pub fn look_at_total(registry: &Registry, total: &str, each: &mut EachKey<'_>) -> Result<TotalLook, Unlooked> {
-    let Seen { subjects, now, .. } = see(registry, &|declared| declares(declared, total))
+pub fn look_at_total(
+    registry: &Registry,
+    elsewhere: &Elsewhere,
+    (total, mends): (&str, Option<&ContextName>),
+    each: &mut EachKey<'_>,
+) -> Result<TotalLook, Unlooked> {
+    let deadline = Instant::now() + Duration::from_millis(limits::RECONCILE_LOOK_MS);
+    let sides = Sides::of(registry, total);
+    if sides.all.len() < 2 {
+        return Err(alone(total, &sides.names(), registry));
+    }
+    if !sides.are_apart() {
+        return look_here(registry, total, deadline, each);
+    }
+    let contexts = sides.names();
+    let asks = sides.here().or(mends);
+    let side = asks.ok_or_else(|| alone(total, &contexts, registry))?;
+    let keys = across::compare((registry, elsewhere), (total, &sides), side, deadline, &mut |key, seen| match seen {
+        SeenTwice::Changes => each(key, None),
+        SeenTwice::Disagree(ranges) => each(key, Some(&named(&contexts, ranges))),
+    })?;
+    Ok(TotalLook { contexts, keys })
+}
+
+fn named<'c>(contexts: &'c [String], ranges: &[Range]) -> Vec<(&'c str, Range)> {
+    contexts.iter().map(String::as_str).zip(ranges.iter().copied()).collect()
+}
+
+/// All of its contexts live here.
+fn look_here(
+    registry: &Registry,
+    total: &str,
+    deadline: Instant,
+    each: &mut EachKey<'_>,
+) -> Result<TotalLook, Unlooked> {
+    let Seen { subjects, now, .. } = see(registry, &|_| true, &|declared| declares(declared, total))
         .map_err(|error| Unlooked { why: seam_store::chain(&error), remedy: error.remedy() })?;
     let found = totals(&subjects).into_iter().find(|(name, _)| *name == total);
     let sides = found.map(|(_, sides)| sides).unwrap_or_default();
@@ -48,30 +78,20 @@ pub fn look_at_total(registry: &Registry, total: &str, each: &mut EachKey<'_>) -
         return Err(alone(total, &contexts, registry));
     }
     let compared = comparable(&sides, &subjects).map_err(|(context, fault)| fault.without_file(context))?;
-    let deadline = Instant::now() + Duration::from_millis(limits::RECONCILE_LOOK_MS);
     let terms = Terms { now_s: now.unix_timestamp(), deadline };
-    let counted = each_disagreement(&compared, &terms, &mut |key, ranges| {
-        let sides: Vec<(&str, Range)> = contexts.iter().map(String::as_str).zip(ranges.iter().copied()).collect();
-        each(key, &sides);
-    });
+    let counted = each_disagreement(&compared, &terms, &mut |key, ranges| each(key, Some(&named(&contexts, ranges))));
     let side = |at: usize| contexts.get(at).map_or("", String::as_str);
     let (keys, _) = counted.map_err(|(at, error)| Outcome::unchecked_side(side(at), &error))?;
     Ok(TotalLook { contexts, keys })
 }
 
-/// The contexts that declare `total`: at least two.
+/// The contexts that declare `total`, on whichever hosts they live: at least two.
 ///
 /// # Errors
 /// When there are fewer.
 pub fn declaring(registry: &Registry, total: &str) -> Result<Vec<String>, Unlooked> {
-    let declares_it = |generation: &Arc<Generation>| declares(&declared_by(generation), total);
-    let contexts: Vec<String> =
-        registry.generations().iter().filter(|one| declares_it(one)).map(|one| one.context().to_string()).collect();
+    let contexts = Sides::of(registry, total).names();
     if contexts.len() < 2 { Err(alone(total, &contexts, registry)) } else { Ok(contexts) }
-}
-
-fn declares(declared: &Declared, total: &str) -> bool {
-    declared.iter().flatten().any(|one| one.kind == InvariantKind::Total && one.name == total)
 }
 
 /// Why there is nothing to compare.
@@ -81,14 +101,10 @@ fn alone(total: &str, contexts: &[String], registry: &Registry) -> Unlooked {
         let why = format!("`{out}` is out of service, and no two other contexts declare the total `{total}`");
         return Unlooked { why, remedy: "`seam contexts` shows why, and the ways out".to_owned() };
     }
-    let generations = registry.generations();
+    let generations = registry.all_generations();
     let declared = generations.iter().filter_map(|generation| generation.invariants().ok()).flatten();
     let names: Vec<String> = declared.filter(is_total).map(|one: Invariant| one.name).collect();
     undeclared(total, contexts, &names)
-}
-
-fn is_total(one: &Invariant) -> bool {
-    one.kind == InvariantKind::Total
 }
 
 /// Why a total that only `contexts` declare, none or one, cannot be reconciled; `names` are all totals that there are.
@@ -102,16 +118,5 @@ pub fn undeclared(total: &str, contexts: &[String], names: &[String]) -> Unlooke
             why: format!("only `{context}` declares the total `{total}`: there is nothing to compare it with"),
             remedy: "declare it in the context that it must agree with, too, or remove its `[[reconcile]]`".to_owned(),
         },
-    }
-}
-
-impl From<Outcome> for Unlooked {
-    fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Unchecked { why, remedy } => Self { why, remedy },
-            Outcome::Empty { why } => Self { why, remedy: "`seam contexts` shows why".to_owned() },
-            // No check of a total ends with these before it has looked.
-            Outcome::Holds { .. } | Outcome::Violated { .. } => Self { why: String::new(), remedy: String::new() },
-        }
     }
 }

@@ -125,6 +125,36 @@ pub fn each_disagreement(
     blocking::block_in_place(|| armed(&connections, terms, || merged(sides, terms, each)))
 }
 
+impl Snapshot {
+    /// Calls `each` for every key of this side of a total, with what its amounts add up to, in the order of the keys'
+    /// bytes, until it returns `false`.
+    ///
+    /// # Errors
+    /// When the statement does not fit the file, returns something else, or does not end in time; `each` may have been
+    /// called before.
+    pub fn each_amount(
+        &self,
+        total: &Invariant,
+        terms: &Terms,
+        each: &mut dyn FnMut(&str, Range) -> bool,
+    ) -> Result<(), Error> {
+        let side = Side { snapshot: self, invariant: total, author: Author::Context };
+        let work = || {
+            let mut statement = sorted(&side, terms)?;
+            let mut rows = Amounts { connection: &self.connection, rows: statement.raw_query(), ahead: None };
+            rows.read()?;
+            while let Some(key) = rows.ahead.as_ref().map(|(key, _)| key.clone()) {
+                let range = rows.take(&key)?;
+                if !each(&key, range) {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        blocking::block_in_place(|| armed(&[(&self.connection, side.author)], terms, work))
+    }
+}
+
 /// Runs `work` while the guards of these connections are armed.
 pub(super) fn armed<T>(connections: &[(&Connection, Author)], terms: &Terms, work: impl FnOnce() -> T) -> T {
     for (connection, author) in connections {
@@ -184,6 +214,12 @@ impl std::fmt::Display for Range {
     }
 }
 
+/// Whether one number lies between the least and the most of each.
+pub fn agree(ranges: &[Range]) -> bool {
+    let least = ranges.iter().map(|range| range.least).max();
+    least <= ranges.iter().map(|range| range.most).min()
+}
+
 /// The sorted rows of one side, one of them read ahead.
 struct Amounts<'s> {
     connection: &'s Connection,
@@ -213,8 +249,7 @@ fn merged(
             ranges.push(side.take(&key).map_err(|error| (at, error))?);
         }
         keys += 1;
-        let least = ranges.iter().map(|range| range.least).max();
-        if least <= ranges.iter().map(|range| range.most).min() {
+        if agree(&ranges) {
             continue;
         }
         count += 1;

@@ -103,7 +103,7 @@ pub use database::Database;
 pub use encrypting::encrypt_if_clear;
 pub use error::{Error, chain};
 pub use event_tables::{EventTables, SetAside};
-pub use examine::{Author, Disagreement, Found, Range, Side, Terms, disagreements, each_disagreement};
+pub use examine::{Author, Disagreement, Found, Range, Side, Terms, agree, disagreements, each_disagreement};
 pub use feed::{Feed, FeedEntry, FeedPage, FeedRequest};
 pub use follow::{Changes, FollowError, Follower};
 pub use handover::{Held, NotHandedOver, commits_of, owner_of, take_over};

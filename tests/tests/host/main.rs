@@ -33,6 +33,7 @@ mod placed;
 mod private;
 mod quarantine;
 mod reconciling;
+mod reconciling_apart;
 mod rollback;
 mod sagas;
 mod seeding;

@@ -12,7 +12,6 @@ use seam::deploy::DeployRequest;
 use seam::http;
 use seam::manifest::Manifest;
 use seam_runtime::component::Compiler;
-use seam_store::InvariantKind;
 use seam_tests::caller_callee::{asking, numbers};
 use seam_tests::host::{Host, seam};
 use seam_tests::version::Version;
@@ -177,39 +176,6 @@ fn a_running_host_shows_which_contexts_live_elsewhere() -> Result<()> {
         ("at books".to_owned(), "1".to_owned()),
         "{shown}"
     );
-    Ok(())
-}
-
-/// The problems and the warnings of `seam check`.
-fn checked(system: &System) -> Result<(Vec<String>, Vec<String>)> {
-    let found = check::problems(&Manifest::load(&system.write()?)?, Compiler::InProcess)?;
-    Ok((found.problems.into_iter().map(|problem| problem.message).collect(), found.warnings))
-}
-
-#[test]
-fn a_total_of_contexts_on_two_hosts_is_refused_by_name() -> Result<()> {
-    let declares = |other| {
-        let total = (InvariantKind::Total, "copies", "SELECT name, n FROM t");
-        let migrations = vec!["CREATE TABLE t (name TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT"];
-        Version { migrations, invariants: vec![total], other, ..Version::default() }.wasm()
-    };
-    for (at, expect) in [
-        ("shop", vec![]),
-        (
-            "books",
-            vec![
-                "the total `copies` is declared by `a` on host `shop` and by `b` on host `books`: a host compares its own \
-                 files only",
-            ],
-        ),
-    ] {
-        let system = System::new()
-            .context("a", &declares(false)?, "store = true")?
-            .context("b", &declares(true)?, &format!("store = true\nat = \"{at}\""))?
-            .lines(HOSTS)
-            .lines("[[reconcile]]\ntotal = \"copies\"");
-        assert_eq!(checked(&system)?.0, expect, "{at}");
-    }
     Ok(())
 }
 

@@ -17,6 +17,7 @@ mod office;
 mod pages;
 mod placed;
 mod reconciling;
+mod reconciling_apart;
 mod relocated;
 mod scenarios;
 mod standing_by;

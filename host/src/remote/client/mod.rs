@@ -1,9 +1,10 @@
-//! Sends calls and questions for events to the hosts on which other contexts live.
+//! Sends calls and questions for events and totals to the hosts on which other contexts live.
 //!
 //! Invariant: a call ends within the time that it has. It is sent again only if the other host has certainly not
 //! performed it: the request never left, or that host says so (GOAWAY, REFUSED_STREAM).
 
 mod link;
+mod totals;
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -411,6 +412,10 @@ enum Lost {
 /// Sends a request over a connection, and reads its response to the end.
 async fn exchange(line: &Line, request: http::Request<Bytes>) -> Result<(Answered, Bytes), Lost> {
     let (answered, body) = begin(line, request).await.map_err(|(_, lost)| lost)?;
+    collected(answered, body).await
+}
+
+async fn collected(answered: Answered, body: Body) -> Result<(Answered, Bytes), Lost> {
     match body.collect(answered.body_bytes_max()).await {
         Ok(body) => Ok((answered, body)),
         Err(Unread::TooLarge { .. }) => Err(Lost::TooLarge),

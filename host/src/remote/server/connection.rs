@@ -10,6 +10,8 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use h2::server::{Builder, Connection};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio::net::TcpStream;
@@ -93,6 +95,8 @@ async fn run(
     let mut looks = tokio::time::interval(Duration::from_secs(limits::REMOTE_VERIFY_S));
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut idle = Idle::default();
+    // Not tasks of their own: what they send leaves when the connection is polled next, in this task.
+    let mut answering = FuturesUnordered::new();
     let ended = |reason: &str| tracing::debug!(target: "remote", who = connected.who(), reason, "connection ended");
     loop {
         if *phases.borrow_and_update() >= Phase::Draining {
@@ -102,12 +106,13 @@ async fn run(
             biased;
             accepted = requests.accept() => match accepted {
                 Some(Ok((request, stream))) => {
-                    tokio::spawn(answer::serve(shared.clone(), connected.clone(), request, stream));
+                    answering.push(answer::serve(shared.clone(), connected.clone(), request, stream));
                     continue;
                 }
                 Some(Err(error)) => return ended(&handshake::explain(&error).0),
                 None => return,
             },
+            Some(()) = answering.next(), if !answering.is_empty() => continue,
             () = &mut silent => return ended("the other host does not answer a PING"),
             changed = phases.changed() => if changed.is_err() || *phases.borrow() == Phase::Closing {
                 return;

@@ -1,4 +1,4 @@
-//! Answers the calls of other hosts, and their questions for events.
+//! Answers the calls of other hosts, and their questions for events and totals.
 //!
 //! It stops in three steps: no new connections, no new calls, no calls at all.
 
@@ -6,6 +6,7 @@ mod answer;
 mod connection;
 mod receive;
 mod shared;
+mod sheet;
 mod step;
 
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use super::credentials::Credentials;
 use super::error::Error;
 use super::metrics::Metrics;
 use super::refusals::Refusals;
+use super::totals::Totals;
 use crate::limits;
 use crate::listener::{self, Accepting};
 
@@ -62,6 +64,7 @@ impl Server {
         answers: Arc<dyn Answers>,
         allow: Arc<dyn Allow>,
         moves: Arc<dyn Moves>,
+        totals: Arc<dyn Totals>,
         metrics: Metrics,
     ) -> Result<Self, Error> {
         let failed = |source| Error::Listen { address: config.address, source };
@@ -75,6 +78,7 @@ impl Server {
             answers,
             allow,
             moves,
+            totals,
             metrics,
             refusals: Refusals::default(),
             calls: Arc::new(Semaphore::new(limits::REMOTE_CALLS)),

@@ -12,6 +12,7 @@ use crate::remote::credentials::Credentials;
 use crate::remote::metrics::Metrics;
 use crate::remote::names::Names;
 use crate::remote::refusals::Refusals;
+use crate::remote::totals::Totals;
 
 /// What the connections of a server share.
 pub struct Shared {
@@ -21,6 +22,7 @@ pub struct Shared {
     pub answers: Arc<dyn Answers>,
     pub allow: Arc<dyn Allow>,
     pub moves: Arc<dyn Moves>,
+    pub totals: Arc<dyn Totals>,
     pub metrics: Metrics,
     pub refusals: Refusals,
     /// A permit for each call that runs.

@@ -10,6 +10,7 @@ mod forwarder;
 mod identities;
 mod lines;
 mod rotation;
+mod totals;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ use tokio::task::JoinHandle;
 use super::authority::{self, Host};
 use super::{
     Allow, Client, ClientConfig, Credentials, Identity, Metrics, Moves, Peer, Server, ServerConfig, System, Taking,
+    TotalAsk,
 };
 
 /// No test waits longer for anything.
@@ -155,6 +157,10 @@ impl Allow for OfFinance {
     fn takes_part(&self, participant: &ContextName, coordinator: &ContextName) -> bool {
         participant.as_str() == "finance" && coordinator.as_str() == "orders"
     }
+
+    fn compares(&self, ask: &TotalAsk) -> bool {
+        ask.side.as_str() == "orders" && ask.total != "secret"
+    }
 }
 
 impl Finance {
@@ -215,8 +221,8 @@ impl Books {
         change(&mut config);
         let finance = Arc::new(Finance::default());
         let credentials = Credentials::load(identity).unwrap();
-        let (allow, moves) = (Arc::new(OfFinance), Arc::new(NoMoves));
-        let server = Server::bind(config, credentials, finance.clone(), allow, moves, metrics().0).unwrap();
+        let (allow, moves, totals) = (Arc::new(OfFinance), Arc::new(NoMoves), Arc::new(totals::OfFinance));
+        let server = Server::bind(config, credentials, finance.clone(), allow, moves, totals, metrics().0).unwrap();
         let address = server.address();
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(server.run(async move {

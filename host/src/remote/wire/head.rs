@@ -73,7 +73,7 @@ pub(super) struct Fields<'h>(pub &'h HeaderMap);
 impl<'h> Fields<'h> {
     /// A field of a later form may change what the call means.
     pub fn are_known(&self) -> Result<(), Rejection> {
-        const KNOWN: [&str; 18] = [
+        const KNOWN: [&str; 19] = [
             field::CODEC,
             field::PLACEMENT,
             field::SIGNATURE,
@@ -92,6 +92,7 @@ impl<'h> Fields<'h> {
             field::COORDINATOR,
             field::BEFORE,
             field::AT,
+            field::SIDE,
         ];
         let known = |name: &&HeaderName| !name.as_str().starts_with(field::PREFIX) || KNOWN.contains(&name.as_str());
         match self.0.keys().find(|name| !known(name)) {

@@ -1,5 +1,5 @@
-//! Calls, questions for events, and their outcomes as HTTP/2 requests and responses: docs/remote-calls.md, "Over
-//! HTTP/2".
+//! Calls, questions for events and totals, and their outcomes as HTTP/2 requests and responses: docs/remote-calls.md,
+//! "Over HTTP/2".
 //!
 //! Invariant: what one side writes, the other side reads as the same value, or refuses with the field that is wrong.
 
@@ -7,6 +7,7 @@ mod head;
 pub mod outbox;
 mod outcome;
 mod step;
+pub mod total;
 pub mod two_phase;
 mod wanted;
 
@@ -39,6 +40,7 @@ pub mod field {
     pub const COORDINATOR: &str = "seam-coordinator";
     pub const BEFORE: &str = "seam-before";
     pub const AT: &str = "seam-at-ms";
+    pub const SIDE: &str = "seam-side";
     pub const TRACE: &str = "traceparent";
     pub const OUTCOME: &str = "seam-outcome";
     pub const CONTEXT: &str = "seam-context";
@@ -73,6 +75,7 @@ mod tests {
             field::COORDINATOR,
             field::BEFORE,
             field::AT,
+            field::SIDE,
             field::TRACE,
             field::OUTCOME,
             field::CONTEXT,

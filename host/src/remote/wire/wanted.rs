@@ -8,9 +8,10 @@ use super::head::{Fields, unreadable};
 use super::outbox;
 use super::outcome::Rejection;
 use super::step::{self, Step};
-use super::two_phase;
 use super::{FORM, field};
+use super::{total, two_phase};
 use crate::remote::config::System;
+use crate::remote::totals::TotalAsk;
 
 /// What a request asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,9 +25,11 @@ pub enum Wanted {
     Step(Step),
     /// A step of a transaction over files of several hosts.
     Transaction(Request),
+    /// The amounts of a total.
+    Total(TotalAsk),
 }
 
-/// Reads what `request`, `greeting`, `outbox::request`, `step::request` or `two_phase::request` has written.
+/// Reads what `request`, `greeting`, or `request` of `outbox`, `step`, `two_phase` or `total` has written.
 ///
 /// # Errors
 /// What is wrong, and where.
@@ -60,9 +63,11 @@ pub fn read(parts: &request::Parts, system: &System) -> Result<Wanted, Rejection
         (&Method::POST, [two_phase::FIRST, participant, step]) => {
             two_phase::read(&fields, participant, step).map(Wanted::Transaction)
         }
+        (&Method::GET, [total::FIRST, context, name]) => total::read(&fields, context, name).map(Wanted::Total),
         (method, _) => {
             let path = parts.uri.path();
-            let not = "is neither a greeting nor a call, asks for no events, moves no context and ends no transaction";
+            let not = "is neither a greeting nor a call, asks for no events, moves no context, ends no transaction and \
+                       compares no total";
             Err(unreadable(format!("`{method} {path}` {not}")))
         }
     }

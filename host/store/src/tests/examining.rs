@@ -110,6 +110,25 @@ fn compare(left: &str, right: &str) -> Compared {
 }
 
 #[test]
+fn one_side_of_a_total_comes_sorted_and_added_up_until_it_is_not_wanted() {
+    let shop = shop_with(&["b", "B", "a"]);
+    let twice = "SELECT name, 1, 2 FROM item UNION ALL SELECT 'b', 1, 2";
+    let total = invariant(InvariantKind::Total, twice);
+    let read = |most: usize| {
+        let mut rows = Vec::new();
+        snapshot(&shop).each_amount(&total, &terms(), &mut |key, range| {
+            rows.push(format!("{key}: {range}"));
+            rows.len() < most
+        })?;
+        Ok::<_, Error>(rows)
+    };
+    assert_eq!(read(9).unwrap(), ["B: 1 to 2", "a: 1 to 2", "b: 2 to 4"]);
+    assert_eq!(read(1).unwrap(), ["B: 1 to 2"]);
+    let wrong = invariant(InvariantKind::Total, "SELECT name, 'x' FROM item");
+    assert!(snapshot(&shop).each_amount(&wrong, &terms(), &mut |_, _| true).is_err());
+}
+
+#[test]
 fn totals_agree_key_by_key_within_their_ranges() {
     for (left, right, keys, wrong) in [
         (r#"[["a", 1], ["b", 2]]"#, r#"[["b", 2], ["a", 1]]"#, 2, &[][..]),
