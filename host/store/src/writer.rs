@@ -206,7 +206,6 @@ impl Writer {
         }
         let outcome = Arc::new(Oneshot::new());
         lease.group.push(outcome.clone());
-        let before = self.health.copies().map_or(0, |copies| copies.committed());
         let outcome = match self.hand_to_next(lease) {
             Ok(()) => blocking::block_in_place(|| outcome.receive()),
             Err(lease) => {
@@ -216,7 +215,7 @@ impl Writer {
             }
         };
         match (&outcome, self.health.copies()) {
-            (CommitOutcome::Durable, Some(copies)) => until_copied(copies, before),
+            (CommitOutcome::Durable, Some(copies)) => until_copied(copies),
             _ => outcome,
         }
     }
@@ -478,11 +477,12 @@ fn closed() -> Error {
     Error::Unavailable("the connection was closed after a failure".to_owned())
 }
 
-/// Waits until all that is committed is copied, if anything was since there were `before` commits.
-fn until_copied(copies: &Copies, before: u64) -> CommitOutcome {
+/// Waits until all that is committed is copied: what the transaction wrote, and what it has read of others. So a caller
+/// that asks again with the same key gets no answer from a commit that may still be lost.
+fn until_copied(copies: &Copies) -> CommitOutcome {
     let count = copies.committed();
     let time = Duration::from_millis(limits::STORE_COPY_MS_MAX);
-    if count == before || blocking::block_in_place(|| copies.wait(count, time)) {
+    if copies.has(count) || blocking::block_in_place(|| copies.wait(count, time)) {
         return CommitOutcome::Durable;
     }
     CommitOutcome::Failed(Error::Unavailable(format!(
