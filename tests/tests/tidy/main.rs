@@ -29,6 +29,8 @@ const FLOORS: &[Floors] = &[
             &["dev"],
             &["app"],
             &["admin", "check"],
+            // For tests.
+            &["simulation"],
             &["standby"],
             &["harness", "reconcile", "relocate"],
             &["forecast"],
