@@ -8,8 +8,7 @@
 //!
 //! `just simulate --hosts 100 --seed 7` runs one seed, and `--runs N` so many from it on.
 //!
-//! Imports point down this list only:
-//! - `load`, `faults`, `judge`: who asks, what fails, what must hold.
+//! - `load`, `faults`, `judge`: who asks, what fails, what must hold. Each adds its part to the `World`.
 //! - `host`, `keeper`, `events`: what a host does.
 //! - `network`, `world`: what there is.
 //! - `baton`: time.
