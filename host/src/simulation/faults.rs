@@ -69,7 +69,8 @@ impl World {
                 self.flap(one, other, 10);
             }
             78..90 => {
-                let all = self.chance.lock().random_bool(0.3);
+                // As often for any number of hosts.
+                let all = self.chance.lock().random_bool((1.0 / hosts as f64).min(0.3));
                 let hosts: Vec<usize> = if all { (0..hosts).collect() } else { vec![one] };
                 let until = self.until(S, 9 * S);
                 self.baton.tell(&format!("the store of backups is away for {} hosts", hosts.len()));

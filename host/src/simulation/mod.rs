@@ -15,15 +15,25 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+#[cfg(test)]
 mod baton;
+#[cfg(test)]
 mod events;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod host;
+#[cfg(test)]
 mod judge;
+#[cfg(test)]
 mod keeper;
+#[cfg(test)]
 mod load;
+#[cfg(test)]
 mod network;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
 mod world;
 
 use judge::Counts;

@@ -17,7 +17,7 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// Whether the next connection is made at once, when a call needs it; else after a pause, and calls fail until then.
+    /// Whether the next connection is made at once when a call needs it; else after a pause, and calls fail until then.
     pub fn go_on(&self) -> bool {
         self.failures == 0 && self.short <= limits::REMOTE_SHORT_MAX
     }
