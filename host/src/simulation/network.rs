@@ -134,37 +134,34 @@ impl World {
     }
 
     fn call_elsewhere(self: &Arc<Self>, (from, to): (usize, usize), message: &Message, ends: Us) -> Replied {
-        for _ in 0..=limits::REMOTE_RESENDS {
-            let Some(running) = self.running(from) else { return Err(absent("this host stops")) };
-            let stage = running.links.lock().entry(to).or_default().stage;
-            match stage {
-                Stage::Down => return Err(absent("its host cannot be reached")),
-                Stage::Unused => {
-                    if !self.connect((from, to), ends) {
-                        self.try_again((from, to));
-                        return Err(absent("its host cannot be reached"));
-                    }
+        let Some(running) = self.running(from) else { return Err(absent("this host stops")) };
+        let stage = running.links.lock().entry(to).or_default().stage;
+        match stage {
+            Stage::Down => return Err(absent("its host cannot be reached")),
+            Stage::Unused => {
+                if !self.connect((from, to), ends) {
+                    self.try_again((from, to));
+                    return Err(absent("its host cannot be reached"));
                 }
-                Stage::Up { .. } => {}
             }
-            // A silent host is noticed by its PINGs.
-            let silent = self.now() + ms(limits::REMOTE_PING_MS + limits::REMOTE_PONG_MS);
-            let slot = self.baton.slot();
-            let filled = slot.clone();
-            self.send((from, to), message.clone(), Arc::new(move |replied| filled.fill(replied)));
-            let until = ends.min(silent);
-            if let Some(replied) = slot.wait(until) {
-                return replied;
-            }
-            if self.is_up(to) && self.reaches(from, to) && !self.baton.is_frozen(to) {
-                let context = message.context();
-                // Lost, or slow: the connection lives.
-                return Err(Failure::TimedOut { context });
-            }
-            self.ended((from, to));
-            return Err(absent("the connection to its host was lost"));
+            Stage::Up { .. } => {}
         }
-        Err(absent("its host takes no calls now"))
+        // A silent host is noticed by its PINGs.
+        let silent = self.now() + ms(limits::REMOTE_PING_MS + limits::REMOTE_PONG_MS);
+        let slot = self.baton.slot();
+        let filled = slot.clone();
+        self.send((from, to), message.clone(), Arc::new(move |replied| filled.fill(replied)));
+        let until = ends.min(silent);
+        if let Some(replied) = slot.wait(until) {
+            return replied;
+        }
+        if self.is_up(to) && self.reaches(from, to) && !self.baton.is_frozen(to) {
+            let context = message.context();
+            // Lost, or slow: the connection lives.
+            return Err(Failure::TimedOut { context });
+        }
+        self.ended((from, to));
+        Err(absent("the connection to its host was lost"))
     }
 
     /// Makes a connection, if the other host answers.

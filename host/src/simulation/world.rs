@@ -93,7 +93,7 @@ fn start() -> SystemTime {
 
 impl World {
     pub fn new(plan: Plan) -> Arc<Self> {
-        let mut chance = StdRng::seed_from_u64(plan.seed ^ (plan.hosts as u64) << 32);
+        let mut chance = StdRng::seed_from_u64(plan.seed ^ ((plan.hosts as u64) << 32));
         let clocks = (0..plan.hosts).map(|_| {
             let time = Clock::manual();
             time.set_wall(start() + Duration::from_millis(chance.random_range(0..20_000)));
