@@ -108,9 +108,22 @@ bench-move moves="20" megabytes="1000":
     SEAM_MOVES={{ moves }} SEAM_MOVE_MB={{ megabytes }} \
         cargo test --release --workspace --test torture -- moves::a_context_moves_again --nocapture
 
-# Deliveries by chance, each seed another history; `just simulate 1 SEED` shows one of them, step by step
-simulate seeds="10000" seed="":
-    SEAM_SIMULATE_SEEDS={{ seeds }} SEAM_SIMULATE_SEED={{ seed }} cargo test --workspace --lib simulation::whatever -- --nocapture
+# Deliveries and sagas by chance; with `--hosts 100 --seed 7 --runs 5`, so many hosts under failure
+simulate *args:
+    @set -- {{ args }}; hosts= first= runs=1 seeds=10000 seed=; \
+    case "${1:-}" in --*) ;; *) seeds="${1:-10000}" seed="${2:-}"; shift $#;; esac; \
+    while [ $# -gt 0 ]; do case "$1 ${2:-}" in \
+        "--hosts "[0-9]*) hosts="$2"; shift 2;; \
+        "--seed "[0-9]*) first="$2"; shift 2;; \
+        "--runs "[0-9]*) runs="$2"; shift 2;; \
+        *) echo "error: \`$1\` is none of --hosts N, --seed N and --runs N" >&2; exit 2;; \
+    esac; done; \
+    if [ -n "$hosts$first" ]; then \
+        export SEAM_HOSTS="${hosts:-5}" SEAM_HOSTS_SEED="$first" SEAM_HOSTS_RUNS="$runs"; \
+        exec cargo test --workspace --lib simulation::tests::whatever_fails -- --nocapture; \
+    fi; \
+    export SEAM_SIMULATE_SEEDS="$seeds" SEAM_SIMULATE_SEED="$seed"; \
+    exec cargo test --workspace --lib tests::simulation::whatever -- --nocapture
 
 # Plant faults in the sources, one at a time, and say which the tests notice; `just mutants NAME` plants some of them
 mutants *args:

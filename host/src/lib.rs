@@ -1,10 +1,10 @@
 //! Seam: a host for modular monoliths.
 //!
-//! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> standby -> harness,
-//! reconcile, relocate -> seed, delivery, sagas, schedule, timers, transactions, verify -> invoke, stopped -> http,
-//! backup, build, deploy, remote, watch, logging, scaffold -> certificate, fit, homes -> manifest -> folder, audit,
-//! cron, listener, pause -> refused, times -> limits`. Below are the crates `seam-runtime` (contexts, linking, calls)
-//! and `seam-store` (one SQLite file for each context).
+//! Floors, each importing only those after it: `main -> cli -> dev -> app -> admin, check -> simulation (in tests) ->
+//! standby -> harness, reconcile, relocate -> seed, delivery, sagas, schedule, timers, transactions, verify -> invoke,
+//! stopped -> http, backup, build, deploy, remote, watch, logging, scaffold -> certificate, fit, homes -> manifest ->
+//! folder, audit, cron, listener, pause -> refused, times -> limits`. Below are the crates `seam-runtime` (contexts,
+//! linking, calls) and `seam-store` (one SQLite file for each context).
 
 pub mod admin;
 pub mod app;
@@ -40,6 +40,8 @@ pub mod sagas;
 pub mod scaffold;
 pub mod schedule;
 pub mod seed;
+#[cfg(test)]
+mod simulation;
 pub mod standby;
 pub mod stopped;
 pub mod timers;

@@ -8,7 +8,18 @@ use crate::limits;
 /// Milliseconds before the try after `tries` of them: twice as long each time, up to `longest`, and up to a quarter
 /// longer or shorter, so that those that failed together are not tried together.
 pub fn pause_ms(tries: u32, longest: Duration) -> u64 {
-    rand::random_range(pauses_ms(tries, longest))
+    let pauses = pauses_ms(tries, longest);
+    #[cfg(test)]
+    if STEADY.get() {
+        return pauses.start().midpoint(*pauses.end());
+    }
+    rand::random_range(pauses)
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Whether pauses on this thread are as long each time: in a simulation that is to do the same again.
+    pub static STEADY: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
 /// Those between which `pause_ms` chooses.

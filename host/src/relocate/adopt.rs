@@ -123,7 +123,7 @@ impl Relocator {
         arrival::remove(&arrival::path(&config));
         let arrived = Config { path: copy.to_owned(), ..config.clone() };
         let owner = Owner { host: inner.this.clone(), token };
-        seam_store::take_over(&arrived, &owner).map_err(|error| chain(&error))?;
+        seam_store::take_over_copy(&arrived, &owner).map_err(|error| chain(&error))?;
         let commits = seam_store::commits_of(&arrived).map_err(|error| chain(&error))?;
         inner.registry.expect_another_store(context).map_err(|error| chain(&error))?;
         let failed = |what: &Path, error: std::io::Error| format!("cannot use `{}`: {error}", what.display());

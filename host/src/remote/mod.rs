@@ -21,7 +21,7 @@ mod admit;
 pub mod authority;
 mod broker;
 mod certificate_text;
-mod client;
+pub(crate) mod client;
 mod config;
 mod credentials;
 mod error;

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::lease::{Lease, LeaseError, Leases, Seen};
-use super::rules::{self, Claim, Watch, claim};
+use super::rules::{self, Claim, Move, Watch, claim};
 use super::takeover::{Takeover, Took, tell_all};
 use super::warm::{self, Warm};
 use super::{has_held, in_time, note_held};
@@ -153,8 +153,7 @@ impl Keeper {
                 }
             }
         };
-        // A file that was restored from an earlier time has an earlier token.
-        let token = owner.token.max(self.seen.as_ref().map_or(0, |lease| lease.token));
+        let token = rules::renewed(&owner, self.seen.as_ref());
         let lease = self.lease(token);
         self.number = in_time(self.renewal(), self.leases.write(after, &lease)).await?;
         if self.number.is_none() {
@@ -266,21 +265,19 @@ impl Keeper {
         self.say_loss(&seen.lease);
         let known = Homes::load(&self.parts.data).map_err(|error| chain(&error))?;
         let known = known.homes.get(self.parts.context.as_str()).map_or(0, |home| home.token);
-        if seen.lease.host == self.parts.this {
-            // Either this host stopped while it took the context over, or the file has been handed over since.
-            return match seen.lease.token > known {
-                true => self.take(&seen, seen.lease.token).await,
-                false => Ok(self.renewal()),
-            };
-        }
-        if self.watch.is_over(&seen, self.parts.takeover, Instant::now()) {
-            let (context, owner) = (&self.parts.context, &seen.lease.host);
-            tracing::warn!(
-                target: "standby", %context, owner, token = seen.lease.token + 1,
-                "the owner has not renewed its lease for {} ms: this host takes the context over",
-                self.parts.takeover.as_millis()
-            );
-            return self.take(&seen, seen.lease.token.max(known) + 1).await;
+        match self.watch.next(&seen, &self.parts.this, known, self.parts.takeover, Instant::now()) {
+            Move::TakeAgain(token) => return self.take(&seen, token).await,
+            Move::Wait => return Ok(self.renewal()),
+            Move::TakeOver(token) => {
+                let (context, owner) = (&self.parts.context, &seen.lease.host);
+                tracing::warn!(
+                    target: "standby", %context, owner, token,
+                    "the owner has not renewed its lease for {} ms: this host takes the context over",
+                    self.parts.takeover.as_millis()
+                );
+                return self.take(&seen, token).await;
+            }
+            Move::Follow => {}
         }
         self.equip(&seen.lease).await;
         // In pieces: the lease is looked at meanwhile.

@@ -13,10 +13,10 @@
 //! - `rules` decides; `lease` is the lease as it is stored.
 
 mod keeper;
-mod lease;
-mod rules;
+pub(crate) mod lease;
+pub(crate) mod rules;
 mod takeover;
-mod warm;
+pub(crate) mod warm;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -35,6 +35,25 @@ pub fn claim(found: Option<&Seen>, owner: &Owner, held: bool) -> Claim {
     }
 }
 
+/// What the standby of a file does about the lease that it has read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Move {
+    /// The owner renews it.
+    Follow,
+    /// The owner is gone: take the lease, under this token.
+    TakeOver(u64),
+    /// This host has the lease already, with this token, and does not serve yet.
+    TakeAgain(u64),
+    /// This host had the lease, and has handed the file over since.
+    Wait,
+}
+
+/// The token under which the owner of a file renews its lease. A file that was restored from an earlier time has an
+/// earlier one than the lease.
+pub fn renewed(owner: &Owner, seen: Option<&Lease>) -> u64 {
+    owner.token.max(seen.map_or(0, |lease| lease.token))
+}
+
 /// For how long the owner commits after it began to renew.
 pub fn term(takeover: Duration) -> Duration {
     takeover * limits::STANDBY_TERM_PERCENT / 100
@@ -59,6 +78,20 @@ impl Watch {
                 self.0 = Some((seen.number, now));
                 false
             }
+        }
+    }
+
+    /// What the host `this` does, to which the context does not belong as far as it knows. `known`: the token of the
+    /// last move of the context that it knows.
+    pub fn next(&mut self, seen: &Seen, this: &str, known: u64, takeover: Duration, now: Instant) -> Move {
+        let token = seen.lease.token;
+        if seen.lease.host == this {
+            // Either this host stopped while it took the context over, or the file has been handed over since.
+            return if token > known { Move::TakeAgain(token) } else { Move::Wait };
+        }
+        match self.is_over(seen, takeover, now) {
+            true => Move::TakeOver(token.max(known) + 1),
+            false => Move::Follow,
         }
     }
 

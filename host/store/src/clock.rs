@@ -3,8 +3,8 @@
 //! A deadline is an `Instant` of one clock: the code that sets it and the code that checks it use the same clock.
 //! Not here: timeouts that only protect the machine, such as the pause of a worker that gives its tasks away.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
@@ -23,7 +23,11 @@ struct Manual {
     advanced: Mutex<Duration>,
     moved: Condvar,
     waiting: AtomicUsize,
+    /// What a thread does that waits, in a simulation whose threads take turns.
+    pause: OnceLock<Box<Pause>>,
 }
+
+type Pause = dyn Fn(Duration) + Send + Sync;
 
 /// Counts a thread for as long as it waits.
 struct Waiting<'m>(&'m Manual);
@@ -44,6 +48,7 @@ impl Clock {
             advanced: Mutex::new(Duration::ZERO),
             moved: Condvar::new(),
             waiting: AtomicUsize::new(0),
+            pause: OnceLock::new(),
         });
         ManualClock(Self(Some(manual.clone())), manual)
     }
@@ -97,6 +102,10 @@ impl Clock {
         if self.now() >= deadline {
             return true;
         }
+        if let Some(pause) = manual.pause.get() {
+            MutexGuard::unlocked(guard, || pause(LOOK));
+            return false;
+        }
         let _waiting = manual.count();
         // Not in a loop: a notification that comes just as a look ends has none to wake any more.
         condition.wait_for(guard, LOOK);
@@ -125,6 +134,11 @@ impl ManualClock {
     /// Sets the time of day, forward or back; monotonic time stays.
     pub fn set_wall(&self, wall: SystemTime) {
         *self.1.started_at.lock() = wall - *self.1.advanced.lock();
+    }
+
+    /// From now on, a thread that waits by this clock calls `pause`, again and again. Once is enough.
+    pub fn pause_by(&self, pause: impl Fn(Duration) + Send + Sync + 'static) {
+        self.1.pause.set(Box::new(pause)).ok();
     }
 
     /// Threads that wait by this clock now: a test advances it once they do.

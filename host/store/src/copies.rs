@@ -17,7 +17,12 @@ pub struct Copies {
     counts: Mutex<Counts>,
     copied: Condvar,
     wanted: Box<Listener>,
+    /// Waits in the place of a thread, in a simulation.
+    waits: Option<Box<Waits>>,
 }
+
+/// Waits until the first commits are copied, so many; whether they are.
+type Waits = dyn Fn(&Copies, u64) -> bool + Send + Sync;
 
 #[derive(Default)]
 struct Counts {
@@ -34,7 +39,19 @@ impl std::fmt::Debug for Copies {
 impl Copies {
     /// `wanted` is called after each commit. It must not block.
     pub fn new(wanted: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { counts: Mutex::default(), copied: Condvar::new(), wanted: Box::new(wanted) }
+        Self { counts: Mutex::default(), copied: Condvar::new(), wanted: Box::new(wanted), waits: None }
+    }
+
+    /// Has `waits` wait for copies, in a simulation whose threads take turns.
+    #[must_use]
+    pub fn waiting_by(mut self, waits: impl Fn(&Self, u64) -> bool + Send + Sync + 'static) -> Self {
+        self.waits = Some(Box::new(waits));
+        self
+    }
+
+    /// Whether the first `count` commits are copied.
+    pub fn has(&self, count: u64) -> bool {
+        self.counts.lock().copied >= count
     }
 
     /// Commits so far. What is read from the file from now on has all of them.
@@ -62,6 +79,9 @@ impl Copies {
 
     /// Waits until the first `count` commits are copied; `false` when they are not by `until`.
     pub(super) fn wait(&self, count: u64, time: Duration) -> bool {
+        if let Some(waits) = &self.waits {
+            return waits(self, count);
+        }
         let until = Instant::now() + time;
         let mut counts = self.counts.lock();
         while counts.copied < count {

@@ -22,7 +22,7 @@ use crate::open::{OpenError, failed, open};
 use crate::owner::Owner;
 use crate::term::Term;
 use crate::writer::Lease;
-use crate::{blocking, fault};
+use crate::{blocking, fault, host_table, outbox};
 
 /// Makes `owner` the owner of the file that `config` names, which must not be open.
 ///
@@ -33,6 +33,26 @@ pub fn take_over(config: &Config, owner: &Owner) -> Result<(), OpenError> {
     blocking::block_in_place(|| {
         let connection = open(config, Role::Writer)?;
         let written = in_transaction(&connection, |sqlite| owner.write(sqlite));
+        written.and_then(|()| connection.run_as_host("PRAGMA wal_checkpoint(TRUNCATE)")).map_err(failed)
+    })
+}
+
+/// As `take_over`, for a copy that may lack commits of its last owner. Positions of its outbox go on above all that
+/// this owner may have given: its events may have been delivered.
+///
+/// # Errors
+/// When the file cannot be opened or written.
+pub fn take_over_copy(config: &Config, owner: &Owner) -> Result<(), OpenError> {
+    let failed = |source| failed(&config.path, source);
+    blocking::block_in_place(|| {
+        let connection = open(config, Role::Writer)?;
+        let written = in_transaction(&connection, |sqlite| {
+            // Once: a takeover that is done again goes on from its own row.
+            if Owner::read(sqlite)?.as_ref() != Some(owner) && host_table::exists(sqlite, "seam_outbox")? {
+                sqlite.execute_batch(outbox::START)?;
+            }
+            owner.write(sqlite)
+        });
         written.and_then(|()| connection.run_as_host("PRAGMA wal_checkpoint(TRUNCATE)")).map_err(failed)
     })
 }

@@ -106,7 +106,7 @@ pub use event_tables::{EventTables, SetAside};
 pub use examine::{Author, Disagreement, Found, Range, Side, Terms, agree, disagreements, each_disagreement};
 pub use feed::{Feed, FeedEntry, FeedPage, FeedRequest};
 pub use follow::{Changes, FollowError, Follower};
-pub use handover::{Held, NotHandedOver, commits_of, owner_of, take_over};
+pub use handover::{Held, NotHandedOver, commits_of, owner_of, take_over, take_over_copy};
 pub use health::{Doubt, Trouble};
 pub use host::{HostFile, HostFileError};
 pub use inbox::{Source, WaitState, Waiting, WaitingCount};

@@ -10,9 +10,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::clock::Clock;
+
 /// Shared by the host, which extends it, and by the writer of the file.
 #[derive(Debug)]
 pub struct Term {
+    clock: Clock,
     base: Instant,
     /// Microseconds after `base`.
     until_us: AtomicU64,
@@ -20,11 +23,16 @@ pub struct Term {
 
 impl Default for Term {
     fn default() -> Self {
-        Self { base: Instant::now(), until_us: AtomicU64::new(0) }
+        Self::by(Clock::system())
     }
 }
 
 impl Term {
+    /// One that ends by `clock`.
+    pub fn by(clock: Clock) -> Self {
+        Self { base: clock.now(), clock, until_us: AtomicU64::new(0) }
+    }
+
     /// The host may commit for `time` after `from`. A term is never cut short by this.
     pub fn extend(&self, from: Instant, time: Duration) {
         let until = from.saturating_duration_since(self.base) + time;
@@ -43,7 +51,7 @@ impl Term {
     /// What is left of it.
     pub fn left(&self) -> Duration {
         let until = Duration::from_micros(self.until_us.load(Ordering::Acquire));
-        until.saturating_sub(self.base.elapsed())
+        until.saturating_sub(self.clock.elapsed_since(self.base))
     }
 }
 

@@ -13,6 +13,7 @@
 //! file that does not work and a log that grows (`tending`).
 
 mod alone;
+mod ending;
 mod lease;
 mod tending;
 
@@ -26,7 +27,6 @@ use parking_lot::Mutex;
 use crate::bell::Bell;
 use crate::config::Config;
 use crate::connection::{Connection, Role};
-use crate::copies::Copies;
 use crate::error::{self, Error};
 use crate::health::Health;
 use crate::mark::Mark;
@@ -187,76 +187,6 @@ impl Writer {
         connection.run_as_host(SAVEPOINT).map_err(|e| connection.explain(&e))?;
         lease.open_since.get_or_insert_with(|| self.config.clock.now());
         Ok(())
-    }
-
-    /// Releases the savepoint. Returns when the group's commit is durable, or has failed.
-    pub fn commit(&self, mut lease: Lease) -> CommitOutcome {
-        let Some(connection) = lease.connection.as_ref() else {
-            self.give_back(lease);
-            return CommitOutcome::Failed(closed());
-        };
-        if connection.violates_deferred_keys() {
-            // Checked here, for this transaction alone: the outer COMMIT would fail for the whole group.
-            let error = Error::Constraint("FOREIGN KEY constraint failed at commit".to_owned());
-            return self.roll_back(lease).map_or(CommitOutcome::Lost, |()| CommitOutcome::Failed(error));
-        }
-        if let Err(error) = connection.run_as_host("RELEASE seam") {
-            let error = connection.explain(&error);
-            return self.roll_back(lease).map_or(CommitOutcome::Lost, |()| CommitOutcome::Failed(error));
-        }
-        let outcome = Arc::new(Oneshot::new());
-        lease.group.push(outcome.clone());
-        let before = self.health.copies().map_or(0, |copies| copies.committed());
-        let outcome = match self.hand_to_next(lease) {
-            Ok(()) => blocking::block_in_place(|| outcome.receive()),
-            Err(lease) => {
-                // The outcome is there once the group has ended: no wait, so the worker keeps its tasks.
-                self.end_group(lease);
-                outcome.receive()
-            }
-        };
-        match (&outcome, self.health.copies()) {
-            (CommitOutcome::Durable, Some(copies)) => until_copied(copies, before),
-            _ => outcome,
-        }
-    }
-
-    /// Undoes the savepoint, and nothing of the other transactions in the group. Returns when their commit is durable:
-    /// this transaction has read what they wrote, and what it was rolled back for may follow from that.
-    ///
-    /// # Errors
-    /// `Busy`: that commit failed, so what this transaction read was undone too.
-    pub fn roll_back(&self, mut lease: Lease) -> Result<(), Error> {
-        Counters::add(&self.counters.rollbacks, 1);
-        let undone = match lease.connection.as_ref() {
-            Some(connection) if !connection.is_idle() => {
-                connection.run_as_host("ROLLBACK TO seam; RELEASE seam").is_ok()
-            }
-            _ => false,
-        };
-        if !undone {
-            lease.roll_back_all();
-        } else if lease.group.is_empty() {
-            // An outer transaction that holds nothing is no group: the next transaction starts one of its own.
-            lease.end_outer();
-        }
-        let read = (!lease.group.is_empty()).then(|| {
-            let outcome = Arc::new(Oneshot::new());
-            lease.group.push(outcome.clone());
-            outcome
-        });
-        let handed_on = self.hand_to_next(lease).map_err(|lease| self.end_group(lease)).is_ok();
-        let outcome = match read {
-            None => return Ok(()),
-            Some(outcome) if handed_on => blocking::block_in_place(|| outcome.receive()),
-            Some(outcome) => outcome.receive(),
-        };
-        match outcome {
-            CommitOutcome::Durable => Ok(()),
-            CommitOutcome::Lost | CommitOutcome::Failed(_) => {
-                Err(Error::Busy("the transactions whose rows this one read were undone; it may try again".to_owned()))
-            }
-        }
     }
 
     /// The lease without any open transaction, for migrations and copies. An open group is committed first.
@@ -476,20 +406,6 @@ fn connection_of(state: &State) -> Option<&Connection> {
 
 fn closed() -> Error {
     Error::Unavailable("the connection was closed after a failure".to_owned())
-}
-
-/// Waits until all that is committed is copied, if anything was since there were `before` commits.
-fn until_copied(copies: &Copies, before: u64) -> CommitOutcome {
-    let count = copies.committed();
-    let time = Duration::from_millis(limits::STORE_COPY_MS_MAX);
-    if count == before || blocking::block_in_place(|| copies.wait(count, time)) {
-        return CommitOutcome::Durable;
-    }
-    CommitOutcome::Failed(Error::Unavailable(format!(
-        "the commit is on the disk of this host, and may or may not stay: the store of backups did not have it within {} \
-         ms",
-        limits::STORE_COPY_MS_MAX
-    )))
 }
 
 fn commit(connection: &Connection) -> rusqlite::Result<()> {

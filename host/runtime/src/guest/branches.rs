@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use seam_store::Voted;
+use seam_store::clock::Clock;
 use seam_store::ids::ContextName;
 
 use super::joint::Joint;
@@ -25,11 +26,13 @@ pub struct Branches {
     /// By the transaction.
     open: Mutex<HashMap<String, Arc<Branch>>>,
     transactions: Arc<Transactions>,
+    clock: Clock,
 }
 
 struct Branch {
     coordinator: ContextName,
     joint: Arc<Joint>,
+    clock: Clock,
     state: Mutex<State>,
 }
 
@@ -65,13 +68,13 @@ impl Drop for Entered {
     fn drop(&mut self) {
         let mut state = self.branch.state.lock();
         state.running -= 1;
-        state.heard = Instant::now();
+        state.heard = self.branch.clock.now();
     }
 }
 
 impl Branches {
-    pub fn new(transactions: Arc<Transactions>) -> Self {
-        Self { open: Mutex::default(), transactions }
+    pub fn new(transactions: Arc<Transactions>, clock: Clock) -> Self {
+        Self { open: Mutex::default(), transactions, clock }
     }
 
     /// Enters the transaction with a call of `context`; `participants` are those that the coordinator may call in it.
@@ -95,9 +98,10 @@ impl Branches {
                 let participants = participants.into();
                 let (id, transactions) = (&part.transaction, &self.transactions);
                 let joint = Joint::branch(id, &part.coordinator, &participants, trace, transactions);
-                let (calls, running, heard) = (BTreeMap::new(), 0, Instant::now());
+                let (calls, running, heard) = (BTreeMap::new(), 0, self.clock.now());
                 let state = Mutex::new(State { calls, running, heard, stage: Stage::Open });
-                let branch = Arc::new(Branch { coordinator: part.coordinator.clone(), joint, state });
+                let (coordinator, clock) = (part.coordinator.clone(), self.clock.clone());
+                let branch = Arc::new(Branch { coordinator, joint, clock, state });
                 open.insert(part.transaction.clone(), branch.clone());
                 branch
             }
@@ -154,7 +158,7 @@ impl Branches {
 
     fn vote(&self, branch: &Branch, request: &Request, at_ms: u64) -> Result<Reply, String> {
         let mut state = branch.state.lock();
-        state.heard = Instant::now();
+        state.heard = self.clock.now();
         if state.running > 0 {
             return Err("a call of it still runs there".to_owned());
         }
@@ -188,7 +192,8 @@ impl Branches {
         let is_silent = |branch: &Branch| {
             // One that votes or ends now is not.
             branch.state.try_lock().is_some_and(|state| {
-                state.running == 0 && state.heard.elapsed() > Duration::from_millis(silence(&state))
+                let silent = self.clock.elapsed_since(state.heard);
+                state.running == 0 && silent > Duration::from_millis(silence(&state))
             })
         };
         let open: Vec<_> = self.open.lock().iter().map(|(id, branch)| (id.clone(), branch.clone())).collect();
@@ -269,7 +274,7 @@ mod tests {
             let file = Database::open(Config::plain(folder.path().join("books.db"), 64)).unwrap();
             let (number, sql) = (1, "CREATE TABLE got (number INTEGER) STRICT".to_owned());
             migrate(&file, &[Migration { number, name: "got".to_owned(), sql }]).unwrap();
-            Self { _folder: folder, file, branches: Branches::new(Arc::default()) }
+            Self { _folder: folder, file, branches: Branches::new(Arc::default(), Clock::system()) }
         }
 
         fn part(coordinator: &str, before: u32) -> Part {

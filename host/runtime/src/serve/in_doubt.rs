@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use seam_store::ids::ContextName;
-use seam_store::{Database, Doubt, blocking};
+use seam_store::{Database, Doubt, Error, blocking};
 
 use crate::guest::transactions::Transactions;
 use crate::limits;
@@ -39,6 +39,18 @@ pub fn waits(files: &Files, context: &str, transaction: &str) -> Option<bool> {
     let in_doubt = database.doubt().is_some_and(|doubt| doubt.transaction.is_none_or(|one| one == transaction));
     let forced = || database.forced().map_or(true, |all| all.iter().any(|one| one.vote.transaction == transaction));
     Some(in_doubt || forced())
+}
+
+/// What a host says of a transaction whose coordinator has its file `database` there.
+///
+/// # Errors
+/// When the file cannot be asked.
+pub fn decision(transactions: &Transactions, database: &Database, transaction: &str) -> Result<Reply, Error> {
+    // Until its end, nothing is decided for certain.
+    if transactions.is_open(transaction) {
+        return Ok(Reply::Undecided);
+    }
+    database.has_decided(transaction).map(|decided| if decided { Reply::Committed } else { Reply::RolledBack })
 }
 
 /// What the file of the coordinator says, here or on its host.

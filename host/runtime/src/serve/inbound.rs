@@ -14,6 +14,7 @@ use seam_store::blocking;
 use seam_store::ids::ContextName;
 
 use super::asked;
+use super::in_doubt;
 use super::registry::Registry;
 use super::serving_set::ServingSet;
 use crate::call::{Affinity, Call, Failure};
@@ -119,16 +120,10 @@ impl Inbound {
         if generation.lives_elsewhere().is_some() {
             return Err(generation.absence());
         }
-        // Until its end, nothing is decided for certain.
-        if self.registry.transactions().is_open(&request.transaction) {
-            return Ok(Reply::Undecided);
-        }
         let absent = |reason: String| Failure::Absent { context: request.coordinator.to_string(), reason };
         let database = generation.database().ok_or_else(|| absent("it has no store".to_owned()))?;
-        match database.has_decided(&request.transaction).map_err(|error| absent(error.to_string()))? {
-            true => Ok(Reply::Committed),
-            false => Ok(Reply::RolledBack),
-        }
+        in_doubt::decision(self.registry.transactions(), database, &request.transaction)
+            .map_err(|error| absent(error.to_string()))
     }
 }
 

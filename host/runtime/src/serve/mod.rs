@@ -30,6 +30,7 @@ mod traffic;
 
 pub use checkout::Checkout;
 pub use error::Error;
+pub use in_doubt::{decision, resolve as resolve_doubts, waits as waits_for_decision};
 pub use inbound::Inbound;
 pub use live::Live;
 pub use load::{Absent, Source};

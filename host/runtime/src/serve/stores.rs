@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
+use seam_store::clock::Clock;
 use seam_store::ids::ContextName;
 use seam_store::{Database, HostFileError, Misfit, OpenError, Register, RegisterError, Trouble, chain};
 
@@ -46,7 +47,7 @@ impl Stores {
             open: Mutex::default(),
             tending: Mutex::default(),
             owners,
-            branches: Branches::new(transactions.clone()),
+            branches: Branches::new(transactions.clone(), Clock::system()),
             transactions,
             carrier,
         }

@@ -44,7 +44,7 @@ pub struct Stored {
 
 /// Where a file is to be stored, and what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Item {
+pub struct Item {
     pub level: u8,
     pub first: u64,
     pub last: u64,
@@ -55,7 +55,7 @@ pub(super) struct Item {
 
 /// What became of a file that was to be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Put {
+pub enum Put {
     Done,
     /// There is another one by its name.
     Taken,

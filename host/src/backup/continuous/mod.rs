@@ -27,8 +27,8 @@ use crate::homes::config_of;
 use crate::limits;
 use crate::manifest::Manifest;
 
-use ship::{Finished, Ship};
-use spool::Spool;
+use ship::Finished;
+pub(crate) use {ship::Ship, spool::Spool};
 
 pub use board::{BackupStatus, Board};
 pub use destination::{Destination, DestinationError, Stored};

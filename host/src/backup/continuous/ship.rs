@@ -39,19 +39,19 @@ enum Error {
 }
 
 /// What a request to the store of backups did.
-pub(super) enum Done {
+pub enum Done {
     Put(Put),
     /// The number of the last transaction that is stored; 0 when none is.
     Listed(u64),
     Forgot,
 }
 
-pub(super) type Finished = Result<Result<Done, DestinationError>, JoinError>;
+pub type Finished = Result<Result<Done, DestinationError>, JoinError>;
 
 /// The file of the context, while it is open and can be read.
-pub(super) type Source = Box<dyn Fn() -> Option<Arc<Database>> + Send + Sync>;
+pub type Source = Box<dyn Fn() -> Option<Arc<Database>> + Send + Sync>;
 
-pub(super) struct Ship {
+pub struct Ship {
     context: String,
     source: Source,
     to: Destination,

@@ -15,7 +15,7 @@ use seam_store::private;
 
 use super::destination::{self, DELTAS, Item, SNAPSHOTS};
 
-pub(super) struct Spool {
+pub struct Spool {
     folder: PathBuf,
     waiting: VecDeque<Item>,
     bytes: u64,

@@ -20,6 +20,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use super::attempts::Attempts;
 use super::{begin, pause_max};
 use crate::limits;
 use crate::pause::pause_ms;
@@ -153,11 +154,10 @@ impl Link {
 
 /// Keeps the connection, for ever.
 pub async fn keep(link: Arc<Link>) {
-    // Tries in a row that failed, and connections in a row that did not last.
-    let (mut failures, mut short) = (0_u32, 0_u32);
+    let mut attempts = Attempts::default();
     let mut logged = String::new();
     loop {
-        if failures == 0 && short <= limits::REMOTE_SHORT_MAX {
+        if attempts.go_on() {
             if !link.is_used() {
                 link.set(Stage::Unused);
                 link.state.wanted.notified().await;
@@ -169,20 +169,19 @@ pub async fn keep(link: Arc<Link>) {
         match connect(&link, &now).await {
             Ok((line, connection)) => {
                 let since = Instant::now();
-                if std::mem::take(&mut failures) > 0 {
+                if attempts.connected() {
                     tracing::info!(target: "remote", who = link.who(), "the other host can be called again");
                 }
                 logged.clear();
                 link.set(Stage::Up(line.clone()));
                 let end = hold(&link, &line, connection, material).await;
-                let steady = since.elapsed() >= Duration::from_millis(limits::REMOTE_STEADY_MS);
-                short = if steady || end == End::Renewed { 0 } else { short + 1 };
-                if short <= limits::REMOTE_SHORT_MAX {
+                attempts.ended(since.elapsed(), end == End::Renewed);
+                if attempts.go_on() {
                     continue;
                 }
             }
             Err((why, remedy)) => {
-                failures = failures.saturating_add(1);
+                attempts.failed();
                 if logged != why {
                     tracing::warn!(
                         target: "remote", who = link.who(), why, hint = remedy,
@@ -193,8 +192,7 @@ pub async fn keep(link: Arc<Link>) {
             }
         }
         link.set(Stage::Down(format!("its host `{}` cannot be reached", link.peer).into()));
-        let tries = failures.max(short.saturating_sub(limits::REMOTE_SHORT_MAX));
-        sleep(Duration::from_millis(pause_ms(tries, pause_max()))).await;
+        sleep(Duration::from_millis(pause_ms(attempts.tries(), pause_max()))).await;
     }
 }
 

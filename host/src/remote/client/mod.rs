@@ -3,6 +3,8 @@
 //! Invariant: a call ends within the time that it has. It is sent again only if the other host has certainly not
 //! performed it: the request never left, or that host says so (GOAWAY, REFUSED_STREAM).
 
+pub(crate) mod attempts;
+pub(crate) mod home_table;
 mod link;
 mod totals;
 
@@ -23,6 +25,7 @@ use seam_store::ids::ContextName;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use self::home_table::HomeTable;
 use self::link::{Line, Link};
 use super::config::{Peer, System};
 use super::credentials::Credentials;
@@ -49,7 +52,7 @@ pub type Learned = dyn Fn(&ContextName, &str, u64) + Send + Sync;
 /// The connections of this host to all others. They end when it is dropped.
 pub struct Client {
     links: Links,
-    homes: HomeTable,
+    homes: Table,
     learned: Arc<Learned>,
     keepers: Vec<AbortHandle>,
 }
@@ -60,7 +63,7 @@ type Links = Arc<HashMap<String, Arc<Link>>>;
 /// The connection to a context's host, and the token under which the context lives there.
 type Home = (Arc<Link>, u64);
 
-type HomeTable = Arc<RwLock<HashMap<ContextName, Home>>>;
+type Table = Arc<RwLock<HomeTable<Arc<Link>>>>;
 
 impl Drop for Client {
     fn drop(&mut self) {
@@ -74,7 +77,7 @@ impl Client {
     /// # Errors
     /// When the address of a host is none.
     pub fn start(config: ClientConfig, credentials: &Credentials, metrics: &Metrics) -> Result<Self, Error> {
-        let (mut links, mut homes) = (HashMap::new(), HashMap::new());
+        let (mut links, mut homes) = (HashMap::new(), HomeTable::default());
         let mut keepers = Vec::new();
         for peer in config.peers {
             let unfit = || Error::Address { host: peer.name.clone(), address: peer.address.clone() };
@@ -160,14 +163,14 @@ impl Client {
     }
 
     fn home(&self, context: &ContextName) -> Option<Home> {
-        home(&self.homes.read(), context)
+        self.homes.read().get(context)
     }
 }
 
 /// Where contexts live. Shared with the calls that learn it.
 struct Homes {
     links: Links,
-    homes: HomeTable,
+    homes: Table,
     learned: Arc<Learned>,
 }
 
@@ -175,12 +178,7 @@ impl Homes {
     /// Notes where the context lives. `None` when that is no news, or no host that is known.
     fn set(&self, context: &ContextName, host: &str, token: u64) -> Option<Home> {
         let link = self.links.get(host)?;
-        let mut homes = self.homes.write();
-        if home(&homes, context).is_some_and(|(_, known)| known >= token) {
-            return None;
-        }
-        homes.insert(context.clone(), (link.clone(), token));
-        Some((link.clone(), token))
+        self.homes.write().set(context, link.clone(), token).then(|| (link.clone(), token))
     }
 
     /// The call, at the host where the context lives: the one that is known, and then those to which its hosts refer.
@@ -206,7 +204,7 @@ impl Homes {
         let Failure::Moved { context, host, token } = failure else { return None };
         let moved = ContextName::new(context).filter(|_| self.links.contains_key(host))?;
         // Another call may have learned it, or of a later move.
-        let Some(home) = self.set(&moved, host, *token) else { return home(&self.homes.read(), &moved) };
+        let Some(home) = self.set(&moved, host, *token) else { return self.homes.read().get(&moved) };
         tracing::info!(target: "remote", context, host, token, "the context has moved: calls go there now");
         (self.learned)(&moved, host, *token);
         Some(home)
@@ -216,11 +214,6 @@ impl Homes {
 fn nowhere(context: &ContextName) -> Failure {
     let reason = "no host says that it lives there".to_owned();
     Failure::Absent { context: context.to_string(), reason }
-}
-
-/// A variant lives where its context does.
-fn home(homes: &HashMap<ContextName, Home>, context: &ContextName) -> Option<Home> {
-    homes.get(context.variant().map_or(context.as_str(), |(context, _)| context)).cloned()
 }
 
 impl Carrier for Client {

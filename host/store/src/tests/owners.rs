@@ -144,7 +144,46 @@ fn a_commit_waits_until_it_is_copied_together_with_others() {
         });
     });
     assert!(!copies.are_behind() && copies.committed() <= 3);
-    // What only reads waits for nothing, nor does what changed nothing.
+    // Nothing is behind, so what changed nothing waits for nothing.
     let tx = shop.begin(soon()).unwrap();
     tx.commit().unwrap();
+}
+
+#[test]
+fn a_transaction_that_reads_a_commit_before_its_copy_waits_for_the_copy_too() {
+    let shop = shop();
+    let copies = Arc::new(Copies::new(|| {}).waiting_by(|copies, count| copies.has(count)));
+    shop.bind(&Bond { term: None, copies: Some(copies.clone()) });
+    assert!(unavailable(shop.add("a")).contains("store of backups"));
+    let read = || {
+        let mut tx = shop.begin(soon()).unwrap();
+        tx.query("SELECT name FROM item", &[], soon()).unwrap();
+        tx.commit()
+    };
+    assert!(matches!(read(), Err(Error::Unavailable(_))), "it may still be lost");
+    copies.copied(copies.committed());
+    read().unwrap();
+}
+
+#[test]
+fn a_copy_that_is_taken_over_gives_no_position_that_its_last_owner_may_have_given() {
+    let shop = shop();
+    shop.claim("books", soon()).unwrap();
+    let event = NewEvent { interface: "acme:shop/events@0.1.0", function: "sold", data: "1", ..NewEvent::default() };
+    shop.publish(&event, soon()).unwrap();
+    let path = shop.folder.path().join("copy").join("shop.db");
+    std::fs::create_dir(path.parent().unwrap()).unwrap();
+    drop(shop.copy(&path).unwrap());
+    // Delivered, and lost with the host.
+    shop.publish(&event, soon()).unwrap();
+    let config = shop.database.config_at(&path);
+    for _ in 0..2 {
+        take_over_copy(&config, &owner("records", 2)).unwrap();
+    }
+    let copy = Database::open(config).unwrap();
+    let before = copy.kept().unwrap().last;
+    assert!(before > shop.kept().unwrap().last, "{before}");
+    copy.publish(&event, soon()).unwrap();
+    let events = copy.published(None, 0, 10).unwrap();
+    assert!(events.len() == 2 && events[1].position > before, "{events:?}");
 }
