@@ -121,7 +121,19 @@ fn a_mount_and_a_feed_are_there_on_the_host_of_their_context_alone() -> Result<(
 fn commands_ask_which_host_is_meant() -> Result<()> {
     let system = system()?;
     let manifest = system.write()?;
-    for arguments in [&["up"][..], &["contexts"], &["events"], &["logs"], &["verify"], &["backup"]] {
+    for arguments in [
+        &["up"][..],
+        &["contexts"],
+        &["events"],
+        &["logs"],
+        &["verify"],
+        &["backup"],
+        &["route"],
+        &["schedules"],
+        &["moves"],
+        &["pretend"],
+        &["pretend", "*->numbers", "latency=1ms"],
+    ] {
         let output = seam(&manifest, arguments)?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && said.contains("names several hosts"), "{arguments:?}: {said}");
@@ -145,6 +157,12 @@ fn commands_ask_which_host_is_meant() -> Result<()> {
     assert_eq!(files(&system.folder.path().join("books")), ["numbers.db"]);
     assert_eq!(call(&[])?, "ok(8)");
     assert_eq!(call(&["--together"])?, "ok(8)");
+    let said = String::from_utf8(seam(&manifest, &["restore", "numbers", "asking", "--from", "none"])?.stderr)?;
+    ensure!(said.contains("`numbers` lives on host `books`, and `asking` on another one"), "{said}");
+    let said = String::from_utf8(seam(&manifest, &["restore", "numbers", "clock", "--from", "none"])?.stderr)?;
+    ensure!(said.contains("`none`") && !said.contains("lives on"), "both live on one host: {said}");
+    let said = String::from_utf8(seam(&manifest, &["pretend", "numbers->asking", "latency=1ms"])?.stderr)?;
+    ensure!(said.contains("books"), "that of the caller: {said}");
     let said = String::from_utf8(seam(&manifest, &["logs", "nombers"])?.stderr)?;
     ensure!(said.contains("there is no context `nombers`"), "{said}");
     Ok(())
