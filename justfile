@@ -39,7 +39,7 @@ test *args:
 
 # Run the shop's tests with its contexts on several hosts; `just placements "three nats" buying::` runs some of them
 placements placements="finance three nats" *tests="":
-    cargo build --workspace --bins
+    cargo build --workspace --all-targets
     @{{ debug }} build >&2
     @# The others choose their hosts themselves.
     @for placement in {{ placements }}; do echo "placement: $placement" >&2; \

@@ -42,6 +42,11 @@ pub const ALL: [Placement; 4] = [Together, Finance, Three, Nats];
 /// Tests that are not run in these placements, each with its reason.
 const LEFT_OUT: &[(&str, &[Placement], &str)] = &[
     (
+        "without_the_order_desk_the_cart_is_kept_and_the_statement_is_there",
+        &[Nats],
+        "what stands in for orders publishes nothing, and a context that learns nothing from events has no copies",
+    ),
+    (
         "pages_are_the_same_over_slow_edges_and_wait_for_several_contexts_at_once",
         &[Three, Nats],
         "it pretends that calls cross hosts, and there they do",

@@ -268,7 +268,8 @@ impl Shop {
         let at = at.unwrap_or_default();
         let mut after = format!("{above}{head}{at}component = \"{file}\"\n{below}");
         // Who would get the events of a context that publishes nothing does not fit.
-        after = after.split_inclusive('\n').filter(|line| !line.starts_with("subscribes.")).collect();
+        let events = format!("subscribes.\"musiccorp:{context}/");
+        after = after.split_inclusive('\n').filter(|line| !line.starts_with(&events)).collect();
         // A context without a store can take no part in a transaction over several files.
         let alone = |line: &str| match line.starts_with("two_phase = ") {
             true => line.replace(&format!("{context:?}, "), "").replace(&format!(", {context:?}]"), "]"),
@@ -312,6 +313,21 @@ impl Shop {
         host.others = others;
         self.placement.copies().try_for_each(|copy| self.until_it_has_learned(copy))?;
         Ok(host)
+    }
+
+    /// Waits until each subscriber has had all events, by what all hosts say.
+    ///
+    /// # Errors
+    /// With the subscriptions that are behind, after a minute.
+    pub fn until_all_is_delivered(&self) -> Result<()> {
+        wait::until(wait::TIMEOUT, || {
+            let mut behind = Vec::new();
+            for host in self.hosts() {
+                let all = Client::connect(&self.data_at(host))?.subscriptions()?;
+                behind.extend(all.into_iter().filter(|one| one.lag != Some(0) || one.away.is_some()));
+            }
+            Ok(if behind.is_empty() { Ok(()) } else { Err(format!("{behind:?}")) })
+        })
     }
 
     /// Waits until the copies of this host have had all events: they take no calls before. Not for those of a context

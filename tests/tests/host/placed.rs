@@ -81,6 +81,18 @@ fn two_hosts_of_one_manifest_start_side_by_side_each_with_its_own_contexts_and_f
 }
 
 #[test]
+fn a_host_whose_only_context_cannot_start_serves_and_says_why() -> Result<()> {
+    let lives = "at = \"books\"\nstore = true";
+    let asks = "imports = [\"t:numbers/numbers\"]";
+    let system = System::new().context("asking", &asking(), asks)?.context("numbers", &numbers(), lives)?;
+    let system = system.lines(HOSTS);
+    drop(load(&system, "books")?);
+    std::fs::write(system.folder.path().join("books/stores/numbers.db"), [7; 8192])?;
+    assert_eq!(load(&system, "books")?.registry.out_of_service().len(), 1);
+    Ok(())
+}
+
+#[test]
 fn a_context_is_deployed_where_it_lives() -> Result<()> {
     let system = system()?;
     let file = system.folder.path().join("next.wasm");

@@ -6,7 +6,6 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use seam::admin::client::Client;
 use seam_tests::books::decided;
 use seam_tests::host::Host;
 use seam_tests::page::{Form, Page};
@@ -121,13 +120,9 @@ fn at_rest(shop: &Shop) -> Result<()> {
         let sagas = shop.seam(&["sagas", "--context", "orders", "--format", "json"])?;
         let sagas: serde_json::Value = serde_json::from_str(&sagas)?;
         let none = sagas["sagas"].as_array().is_some_and(|all| all.iter().all(|saga| saga["state"] == "waiting"));
-        let mut behind = Vec::new();
-        for host in shop.hosts() {
-            let all = Client::connect(&shop.data_at(host))?.subscriptions()?;
-            behind.extend(all.into_iter().filter(|one| one.lag != Some(0) || one.away.is_some()));
-        }
-        Ok(if none && behind.is_empty() { Ok(()) } else { Err(format!("{sagas} {behind:?}")) })
-    })
+        Ok(if none { Ok(()) } else { Err(sagas.to_string()) })
+    })?;
+    shop.until_all_is_delivered()
 }
 
 /// The shop after its day, stopped.
