@@ -428,8 +428,8 @@ fn printed(output: Output, args: &[&str]) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// What the hosts of a system have verified, each its files, as one report: of a total that several hosts know, what the
-/// one says that has compared most contexts.
+/// What the hosts of a system have verified, each its files, as one report. Of a total that several hosts know, the one
+/// that has compared most contexts says what holds.
 ///
 /// # Errors
 /// Without reports.
@@ -438,7 +438,8 @@ pub fn whole(reports: Vec<Report>) -> Result<Report> {
     let mut whole = all.next().context("a report")?;
     for Report { checks, .. } in all {
         for check in checks {
-            let same = |one: &&mut Check| one.kind == CheckKind::Total && one.kind == check.kind && one.name == check.name;
+            let same =
+                |one: &&mut Check| one.kind == CheckKind::Total && one.kind == check.kind && one.name == check.name;
             match whole.checks.iter_mut().find(same) {
                 Some(known) if known.contexts.len() >= check.contexts.len() => {}
                 Some(known) => *known = check,

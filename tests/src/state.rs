@@ -23,7 +23,16 @@ use crate::shop::Shop;
 const KEEPERS: [&str; 6] = ["catalog", "customer", "finance", "orders", "recommendation", "warehouse"];
 
 const TIMES: [&str; 11] = [
-    "at", "since", "expires", "used", "proved", "shipped_at", "doing_since", "doing_from", "authorised", "voided",
+    "at",
+    "since",
+    "expires",
+    "used",
+    "proved",
+    "shipped_at",
+    "doing_since",
+    "doing_from",
+    "authorised",
+    "voided",
     "captured",
 ];
 const SECRET: &str = "password_hash";
@@ -134,7 +143,9 @@ fn read(data: &Path, context: &str, names: &[(String, String)]) -> Result<BTreeM
     let tables = of_schema("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
     let indexes = of_schema("SELECT name FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL%'")?;
     let is_of_index = |table: &str| {
-        indexes.iter().any(|index| table.strip_prefix(index.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('_')))
+        indexes.iter().any(|index| {
+            table.strip_prefix(index.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+        })
     };
     let mut all = BTreeMap::new();
     for table in &tables {

@@ -45,7 +45,7 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
     }
 }
 
-/// The hosts that an order is for: that of the caller; every one that runs here, for what is pretended or to end it all.
+/// The hosts that an order is for: that of the caller, or every one that runs here, to show or end what is pretended.
 fn hosts(global: &Global, edge: Option<&String>) -> Result<Vec<Manifest>, CommandError> {
     let Some(edge) = edge.filter(|edge| *edge != "off") else { return global.load_running() };
     let caller = edge.split_once("->").map(|(caller, _)| caller.trim()).filter(|caller| *caller != "*");

@@ -64,7 +64,8 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
 fn show_each(hosts: &[Manifest], format: Format) -> Result<(), CommandError> {
     let mut all = Vec::new();
     for host in hosts {
-        let lives_here = |status: &RouteStatus| host.here().any(|context| context.settings.name.as_str() == status.context);
+        let lives_here =
+            |status: &RouteStatus| host.here().any(|context| context.settings.name.as_str() == status.context);
         all.extend(Client::connect(&host.host.data)?.routes()?.into_iter().filter(lives_here));
     }
     show(&all, format)

@@ -73,7 +73,10 @@ fn an_older_file_beside_a_newer_log_is_not_mixed_with_it() -> Result<()> {
         std::fs::write(log_of(&orders), log)?;
         let host = shop.up()?;
         let mut person = person.at(&host);
-        assert!(host.all_startup().iter().any(|line| line.contains("out of service") && line.contains(words)), "{words}");
+        assert!(
+            host.all_startup().iter().any(|line| line.contains("out of service") && line.contains(words)),
+            "{words}"
+        );
         let found = out_of_service(&shop)?;
         let [(context, why)] = &found[..] else { panic!("{words}: {found:?}") };
         assert!(context == "orders" && why.contains(words), "{why}");
@@ -163,7 +166,8 @@ fn stores_that_are_gone_garbage_or_foreign_stop_their_contexts_alone_and_a_resto
         shop.seam(&[&["restore", "--from", from.as_str(), "--replace"][..], contexts].concat())
     };
     let one_host = shop.host_name("recommendation") == shop.host_name("customer");
-    let both: &[&[&str]] = if one_host { &[&["recommendation", "customer"]] } else { &[&["recommendation"], &["customer"]] };
+    let both: &[&[&str]] =
+        if one_host { &[&["recommendation", "customer"]] } else { &[&["recommendation"], &["customer"]] };
     assert!(both.iter().any(|contexts| restore(contexts).is_err()));
     let host = shop.up()?;
     let found = out_of_service(&shop)?;

@@ -1,6 +1,6 @@
 //! One day in the shop, in each of the four placements: what is in the files of all contexts afterwards is the same.
 //!
-//! The day is told over HTTP, with keys that the test chooses. What is compared, and what is not, is in `state`.
+//! The day comes over HTTP, with keys that the test chooses. What is compared, and what is not, is in `state`.
 
 use std::thread;
 use std::time::Duration;
@@ -112,8 +112,8 @@ fn a_day(shop: &Shop, host: &Host) -> Result<()> {
     Ok(())
 }
 
-/// Waits until nothing goes on: every order is decided, each saga has ended or waits for the parcel, and each subscriber
-/// has had all events.
+/// Waits until nothing goes on: every order is decided, each saga has ended or waits for the parcel, and each
+/// subscriber has had all events.
 fn at_rest(shop: &Shop) -> Result<()> {
     decided(shop)?;
     until(TIMEOUT, || {
@@ -139,7 +139,8 @@ fn day_at(placement: Placement) -> Result<(Shop, State)> {
 #[test]
 fn a_day_in_the_shop_leaves_the_same_state_wherever_its_contexts_live() -> Result<()> {
     let days = thread::scope(|scope| {
-        let days = ALL.map(|placement| scope.spawn(move || day_at(placement).with_context(|| format!("{placement:?}"))));
+        let days =
+            ALL.map(|placement| scope.spawn(move || day_at(placement).with_context(|| format!("{placement:?}"))));
         let days = days.into_iter().map(|day| day.join().map_err(|_| anyhow!("a day panicked"))?);
         days.collect::<Result<Vec<_>>>()
     })?;
@@ -154,9 +155,13 @@ fn a_day_in_the_shop_leaves_the_same_state_wherever_its_contexts_live() -> Resul
 
     // The control: one row that one placement would have otherwise.
     let file = rusqlite::Connection::open(shop.store("warehouse"))?;
-    let changed = file.execute("UPDATE movements SET reference = 'LOST-1' WHERE id = (SELECT max(id) FROM movements)", [])?;
+    let changed =
+        file.execute("UPDATE movements SET reference = 'LOST-1' WHERE id = (SELECT max(id) FROM movements)", [])?;
     drop(file);
     let after = State::of(shop)?;
-    ensure!(changed == 1 && after.hash() != together.hash() && after.differing(together).len() == 2, "it does not show");
+    ensure!(
+        changed == 1 && after.hash() != together.hash() && after.differing(together).len() == 2,
+        "it does not show"
+    );
     Ok(())
 }

@@ -173,8 +173,8 @@ fn link_what_can(
 /// Adds the problems that were `found` to those of the contexts that are out of service.
 ///
 /// # Errors
-/// Those of variants alone if there are any; all, when no context is left of a system with one host, or one of those had
-/// a problem before.
+/// Those of variants alone if there are any; all, when no context is left of a system with one host, or when one of
+/// those had a problem before.
 fn add_to(out: &mut Vec<ContextProblem>, found: Vec<ContextProblem>, specs: &[ContextSpec]) -> Result<(), Error> {
     let (variants, contexts): (Vec<_>, Vec<_>) = found.into_iter().partition(|p| p.context.variant().is_some());
     if !variants.is_empty() {
