@@ -48,7 +48,7 @@ const LEFT_OUT: &[(&str, &[Placement], &str)] = &[
     ),
     (
         "pages_are_the_same_over_slow_edges_and_wait_for_several_contexts_at_once",
-        &[Three, Nats],
+        &[Finance, Three, Nats],
         "it pretends that calls cross hosts, and there they do",
     ),
     (
