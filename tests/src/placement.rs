@@ -181,3 +181,30 @@ pub fn broker_configuration(data: &std::path::Path) -> Result<PathBuf> {
     let file = data.join("certificates/broker/broker.conf");
     file.is_file().then_some(file).context("`seam cert broker` has written no configuration")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_a_test_that_asks() {
+        let files = std::fs::read_dir(tests().join("tests/shop")).unwrap();
+        let text: String = files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+        for (name, placements, why) in LEFT_OUT {
+            assert!(text.contains(&format!("fn {name}() -> Result<()> {{\n    if is_left_out(\"{name}\")?")), "{name}");
+            assert!(!placements.contains(&Together) && !why.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_context_lives_on_the_host_that_names_it_and_all_others_on_the_first() {
+        assert_eq!((Three.host_of("finance"), Three.host_of("recommendation@js")), (BOOKS, ENGINES));
+        assert_eq!((Three.host_of("orders"), Nats.host_of("storefront"), Nats.front()), (SHOP, WEB1, WEB1));
+        assert!(Nats.lives_at("recommendation", WEB2) && !Nats.lives_at("orders", WEB2));
+        assert_eq!((Nats.copies().count(), Finance.copies().count()), (2, 0));
+        let text = "[context.finance]\nstore = true\n";
+        let written = Finance.write(text, None, 1).unwrap();
+        assert!(written.contains("[context.finance]\nat = \"books\"\nstore = true\n"), "{written}");
+        assert!(Finance.write(text, Some(SHOP), 1).unwrap().contains("at = \"shop\""));
+    }
+}
