@@ -103,7 +103,7 @@ impl Placement {
     /// Whether this host has the context, or a copy of it.
     pub fn lives_at(self, context: &str, host: &str) -> bool {
         let has = |(name, contexts): &(&str, &[&str])| *name == host && contexts.contains(&context);
-        self.host_of(context) == host || self.hosts().iter().any(|entry| has(entry))
+        self.host_of(context) == host || self.hosts().iter().any(has)
     }
 
     /// The hosts that have copies of contexts.

@@ -164,7 +164,7 @@ fn read(data: &Path, context: &str, names: &[(String, String)]) -> Result<BTreeM
 
 fn rows(file: &Connection, sql: &str, names: &[(String, String)]) -> Result<Vec<String>> {
     let mut query = file.prepare(sql)?;
-    let columns: Vec<String> = query.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = query.column_names().map(str::to_owned).collect();
     let mut found = query.query([])?;
     let mut rows = Vec::new();
     while let Some(row) = found.next()? {
