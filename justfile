@@ -37,6 +37,17 @@ test *args:
     if [ "${1:-}" = --timings ]; then shift; tests/timings.sh "$@"; else cargo test --workspace "$@"; fi
     @echo "all tests passed"
 
+# Run the shop's tests with its contexts on several hosts; `just placements "three nats" buying::` runs some of them
+placements placements="finance three nats" *tests="":
+    cargo build --workspace --all-targets
+    @{{ debug }} build >&2
+    @# The others choose their hosts themselves.
+    @failed=; for placement in {{ placements }}; do echo "placement: $placement" >&2; \
+        SEAM_TEST_PLACEMENT="$placement" cargo test --workspace --test shop -- {{ tests }} --skip apart:: --skip copies:: \
+            --skip placed:: --skip placements:: --skip relocated:: --skip scenarios::every --skip standing_by:: \
+            || failed="$failed $placement"; \
+    done; if [ -n "$failed" ]; then echo "tests fail in:$failed" >&2; exit 1; fi
+
 # Run the scenarios of the contexts, each alone; `just scenarios --watch` again and again
 scenarios *args: _host
     @{{ release }} build >&2

@@ -89,7 +89,8 @@ impl App {
     /// hosts do not.
     ///
     /// # Errors
-    /// Every problem of every context, when none can serve. Files whose migration failed are as they were.
+    /// Every problem of every context, when none can serve and there is no other host. Files whose migration failed are
+    /// as they were.
     pub fn load(manifest: Manifest, compiler: Compiler) -> Result<Self, Error> {
         Self::load_with(manifest, compiler, |_, _| Ok(None))
     }

@@ -18,6 +18,8 @@ pub struct Host {
     data: PathBuf,
     /// What it wrote to standard error until it served. The rest is read and dropped, so that the host never blocks.
     pub startup: Vec<String>,
+    /// Its name in the manifest, if that has several hosts.
+    pub name: Option<String>,
     /// The other hosts of its system, which end with it.
     pub others: Vec<Host>,
 }
@@ -84,7 +86,9 @@ impl Host {
     /// # Errors
     /// As `up`.
     pub fn up_as(manifest: &Path, data: &Path, host: &str, variables: &[(&str, &str)]) -> Result<Self> {
-        Self::start(manifest, data, &["up", "--as", host], variables, Duration::from_secs(60))
+        let mut started = Self::start(manifest, data, &["up", "--as", host], variables, Duration::from_secs(60))?;
+        started.name = Some(host.to_owned());
+        Ok(started)
     }
 
     /// The same with more variables in its environment.
@@ -127,8 +131,8 @@ impl Host {
             }
         });
         let child = Mutex::new(child);
-        let mut host =
-            Self { child, url: String::new(), data: data.to_owned(), startup: Vec::new(), others: Vec::new() };
+        let (data, startup, others) = (data.to_owned(), Vec::new(), Vec::new());
+        let mut host = Self { child, url: String::new(), data, startup, name: None, others };
         let deadline = Instant::now() + timeout;
         loop {
             match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
@@ -171,9 +175,9 @@ impl Host {
         Ok(Response { status: response.status().as_u16(), headers, body: response.body_mut().read_to_vec()? })
     }
 
-    /// Every line of its log files so far.
+    /// Every line of its log files so far, and of those of the other hosts of its system.
     pub fn log(&self) -> Result<String> {
-        let mut all = String::new();
+        let mut all = self.others.iter().map(Self::log).collect::<Result<String>>()?;
         for entry in std::fs::read_dir(self.data.join("logs"))? {
             all.push_str(&std::fs::read_to_string(entry?.path())?);
         }
@@ -197,10 +201,23 @@ impl Host {
         self.child().id()
     }
 
-    /// SIGTERM; its exit status, when it comes within `limit`.
+    /// What it wrote to standard error until it served, and the other hosts of its system, too.
+    pub fn all_startup(&self) -> Vec<&str> {
+        let own = self.startup.iter().map(String::as_str);
+        self.others.iter().flat_map(Self::all_startup).chain(own).collect()
+    }
+
+    /// SIGTERM, also to the other hosts of its system; its exit status or that of another one that fails, when all have
+    /// ended within `limit`.
     pub fn stop(self, limit: Duration) -> Result<std::process::ExitStatus> {
-        signal(self.pid(), "TERM")?;
-        wait::until(limit, || Ok(self.child().try_wait()?.ok_or_else(|| "the host does not stop".to_owned())))
+        let all = || std::iter::once(&self).chain(&self.others);
+        all().try_for_each(|host| signal(host.pid(), "TERM"))?;
+        let ended = |host: &Self| {
+            wait::until(limit, || Ok(host.child().try_wait()?.ok_or_else(|| "the host does not stop".to_owned())))
+        };
+        let own = ended(&self)?;
+        let others = self.others.iter().map(ended).collect::<Result<Vec<_>>>()?;
+        Ok(others.into_iter().find(|status| !status.success()).unwrap_or(own))
     }
 
     /// Waits until it has ended by itself.

@@ -3,18 +3,20 @@
 use std::fmt::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use parking_lot::Mutex;
 use seam::admin::CallRequest;
-use seam::admin::client::Client;
-use seam::verify::{Report, VerifyRequest};
+use seam::admin::client::{self, Client};
+use seam::verify::{Check, CheckKind, Outcome, Report, Verdict, VerifyRequest};
 use seam_store::private;
 use serde_json::Value;
 
+use crate::broker::{Broker, free_port};
 use crate::host::{Host, binary, seam};
-use crate::repo;
+use crate::placement::{self, Placement};
+use crate::{repo, wait};
 
 /// The demo's orders and customers: few, so that a shop starts at once, and enough for every state of an order.
 const ORDERS: u32 = 120;
@@ -22,31 +24,20 @@ const CUSTOMERS: u32 = 48;
 /// How long a test waits for one answer of the admin socket.
 const CALL_MS: u64 = 30_000;
 
+/// Commands that are for one host of a system, which `--as` names; the others find the host of the context that they
+/// name, or show all hosts.
+const OF_ONE_HOST: [&str; 5] = ["audit", "backup", "reconcile", "transactions", "verify"];
+
 /// A shop's folder: manifest, demo data and what the host writes.
 pub struct Shop {
     pub folder: tempfile::TempDir,
-    /// The contexts that live on another host than `shop`, each on one of its own.
-    apart: Placed,
+    pub placement: Placement,
     /// Where finance lives now, in a shop where it moves.
     finance_at: Mutex<Option<&'static str>>,
+    _broker: Option<Broker>,
 }
 
-/// Contexts, each with its host.
-type Placed = &'static [(&'static str, &'static str)];
-
-/// The host of everything that has no other one.
-pub const SHOP: &str = "shop";
-/// The host of finance, where it has one of its own.
-pub const BOOKS: &str = "books";
-/// That of the engines.
-const ENGINES: &str = "engines";
-
-/// Calls cross hosts; calls and events do.
-const TWO_HOSTS: Placed = &[("finance", BOOKS)];
-const THREE_HOSTS: Placed = &[("finance", BOOKS), ("recommendation", ENGINES)];
-
-/// Set to have every test of the shop run with finance on a host of its own; to `three` for three hosts.
-const APART: &str = "SEAM_TEST_APART";
+pub use crate::placement::{BOOKS, SHOP};
 
 /// The manifest with no variants but those in `built`: a test must not depend on what was built on this machine.
 fn with_variants(manifest: &str, built: &[&str]) -> String {
@@ -65,7 +56,7 @@ fn with_variants(manifest: &str, built: &[&str]) -> String {
 }
 
 impl Shop {
-    /// The shop's own manifest on a free port, with data of its own.
+    /// The shop's own manifest on a free port, with data of its own, in the placement of this run.
     ///
     /// # Errors
     /// When the components have not been built.
@@ -73,9 +64,17 @@ impl Shop {
         Self::with(ORDERS, CUSTOMERS)
     }
 
+    /// The same with all contexts in one process, whatever the placement of this run.
+    ///
+    /// # Errors
+    /// As `new`.
+    pub fn in_one_process() -> Result<Self> {
+        Self::make(ORDERS, CUSTOMERS, &[])
+    }
+
     /// With so many past orders and so many customers.
     pub fn with(orders: u32, customers: u32) -> Result<Self> {
-        Self::make(orders, customers, &[])
+        Self::make(orders, customers, &[])?.placed(Placement::of_environment()?)
     }
 
     /// With finance's file in the clear: for what is not done to encrypted files, such as recordings.
@@ -96,7 +95,7 @@ impl Shop {
     /// When one cannot be built.
     pub fn with_engines(engines: &[&str]) -> Result<Self> {
         engines.iter().try_for_each(|engine| crate::engines::component(engine).map(drop))?;
-        Self::make(ORDERS, CUSTOMERS, engines)
+        Self::make(ORDERS, CUSTOMERS, engines)?.placed(Placement::of_environment()?)
     }
 
     fn make(orders: u32, customers: u32, variants: &[&str]) -> Result<Self> {
@@ -126,76 +125,101 @@ impl Shop {
         if !made.status.success() {
             bail!("shop-data: {}", String::from_utf8_lossy(&made.stderr));
         }
-        let shop = Self { folder, apart: &[], finance_at: Mutex::default() };
-        match std::env::var(APART).ok().as_deref() {
-            None => Ok(shop),
-            Some("three") => shop.on_three_hosts(),
-            Some(_) => shop.apart(),
-        }
+        Ok(Self { folder, placement: Placement::Together, finance_at: Mutex::default(), _broker: None })
     }
 
     /// The same shop with finance on a host of its own, `books`.
     ///
     /// # Errors
-    /// When there are no free ports, or no certificates can be made.
+    /// As `placed`.
     pub fn apart(self) -> Result<Self> {
-        self.placed(TWO_HOSTS, None)
+        self.placed(Placement::Finance)
     }
 
     /// The same shop with finance on the host `books` and recommendation on the host `engines`: events cross hosts.
     ///
     /// # Errors
-    /// As `apart`.
+    /// As `placed`.
     pub fn on_three_hosts(self) -> Result<Self> {
-        self.placed(THREE_HOSTS, None)
+        self.placed(Placement::Three)
     }
 
     /// The same shop on two hosts, `shop` and `books`, with finance on `shop`. Both may have it.
     ///
     /// # Errors
-    /// As `apart`; when it is on several hosts already.
+    /// As `placed`.
     pub fn with_books_to_come(self) -> Result<Self> {
-        ensure!(self.apart.is_empty(), "the shop is on several hosts already");
-        self.placed(TWO_HOSTS, Some(SHOP))
+        self.placed_with(Placement::Finance, Some(SHOP))
     }
 
-    fn placed(self, apart: Placed, finance_at: Option<&'static str>) -> Result<Self> {
-        if !self.apart.is_empty() {
-            return Ok(self);
+    /// The same shop in this placement.
+    ///
+    /// # Errors
+    /// When it is in another one already, there are no free ports, or no certificates can be made.
+    pub fn placed(self, placement: Placement) -> Result<Self> {
+        match placement {
+            Placement::Together => Ok(self),
+            placement => self.placed_with(placement, None),
         }
-        let port = || -> Result<u16> { Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()) };
-        let mut text = std::fs::read_to_string(self.manifest())?;
-        let mut hosts = format!("[hosts.shop]\naddress = \"127.0.0.1:{}\"\n", port()?);
-        for (context, host) in apart {
-            let at = finance_at.filter(|_| *context == "finance").unwrap_or(host);
-            text = text.replace(&format!("[context.{context}]\n"), &format!("[context.{context}]\nat = \"{at}\"\n"));
-            let address = format!("127.0.0.1:{}", port()?);
-            writeln!(
-                hosts,
-                "\n[hosts.{host}]\naddress = \"{address}\"\nlisten = [\"127.0.0.1:0\"]\ndata = \"{host}\""
-            )?;
-        }
-        self.write_manifest(&format!("{text}\n{hosts}\n[placement]\ndefault = \"shop\"\n"))?;
+    }
+
+    fn placed_with(self, placement: Placement, finance_at: Option<&'static str>) -> Result<Self> {
+        ensure!(self.placement == Placement::Together, "the shop is on several hosts already");
+        let text = std::fs::read_to_string(self.manifest())?;
+        let broker = free_port()?;
+        self.write_manifest(&placement.write(&text, finance_at, broker)?)?;
         self.seam(&["cert", "authority"])?;
-        let all = "storefront,catalog,warehouse,customer,orders,recommendation,finance";
-        self.seam(&["cert", "host", SHOP, "--contexts", all])?;
-        for (context, host) in apart {
-            let data = self.folder.path().join(host);
-            private::folder(&data)?;
-            symlink(self.data().join("cache").canonicalize()?, data.join("cache"))?;
-            self.seam(&["cert", "host", host, "--contexts", context])?;
+        for (host, _) in placement.hosts() {
+            self.seam(&["cert", "host", host, "--contexts", &placement.certified(host)])?;
+            if *host != SHOP {
+                let data = self.folder.path().join(host);
+                private::folder(&data)?;
+                symlink(self.data().join("cache").canonicalize()?, data.join("cache"))?;
+            }
         }
-        Ok(Self { apart, finance_at: Mutex::new(finance_at), ..self })
+        let mut of_copies = None;
+        if placement.copies().next().is_some() {
+            self.seam(&["cert", "broker"])?;
+            let configuration = placement::broker_configuration(&self.data())?;
+            of_copies = Some(Broker::start(&placement::tests(), &configuration, broker)?);
+        }
+        Ok(Self { placement, finance_at: Mutex::new(finance_at), _broker: of_copies, ..self })
     }
 
-    /// The data folder of the host on which a context lives.
-    pub fn data_of(&self, context: &str) -> PathBuf {
-        if context == "finance" && *self.finance_at.lock() == Some(SHOP) {
-            return self.data();
+    /// The name of the host on which a context, or a variant of one, lives; of copies the one that browsers go to.
+    pub fn host_name(&self, context: &str) -> &'static str {
+        match *self.finance_at.lock() {
+            Some(host) if context == "finance" => host,
+            _ => self.placement.host_of(context),
         }
-        match self.apart.iter().find(|(name, _)| *name == context) {
-            Some((_, host)) => self.folder.path().join(host),
-            None => self.data(),
+    }
+
+    /// The data folder of that host.
+    pub fn data_of(&self, context: &str) -> PathBuf {
+        self.data_at(self.host_name(context))
+    }
+
+    /// The data folder of this host.
+    pub fn data_at(&self, host: &str) -> PathBuf {
+        if host == SHOP { self.data() } else { self.folder.path().join(host) }
+    }
+
+    /// The file of a context.
+    pub fn store(&self, context: &str) -> PathBuf {
+        self.data_of(context).join(format!("stores/{context}.db"))
+    }
+
+    /// Of the running shop `front`, the host on which a context lives.
+    pub fn host_of<'h>(&self, front: &'h Host, context: &str) -> &'h Host {
+        let name = self.host_name(context);
+        front.others.iter().find(|host| host.name.as_deref() == Some(name)).unwrap_or(front)
+    }
+
+    /// The names of its hosts; one that stands for the only process.
+    pub fn hosts(&self) -> Vec<&'static str> {
+        match self.placement.hosts() {
+            [] => vec![SHOP],
+            hosts => hosts.iter().map(|(host, _)| *host).collect(),
         }
     }
 
@@ -233,9 +257,13 @@ impl Shop {
         let head = format!("[context.{context}]\n");
         let (above, rest) = before.split_once(&head).with_context(|| format!("the manifest has no `{context}`"))?;
         let below = rest.find("\n[").map_or("", |at| &rest[at..]);
-        let mut after = format!("{above}{head}component = \"{file}\"\n{below}");
+        // It stays where it lives.
+        let at = rest.lines().next().filter(|line| line.starts_with("at = ")).map(|line| format!("{line}\n"));
+        let at = at.unwrap_or_default();
+        let mut after = format!("{above}{head}{at}component = \"{file}\"\n{below}");
         // Who would get the events of a context that publishes nothing does not fit.
-        after = after.split_inclusive('\n').filter(|line| !line.starts_with("subscribes.")).collect();
+        let events = format!("subscribes.\"musiccorp:{context}/");
+        after = after.split_inclusive('\n').filter(|line| !line.starts_with(&events)).collect();
         // A context without a store can take no part in a transaction over several files.
         let alone = |line: &str| match line.starts_with("two_phase = ") {
             true => line.replace(&format!("{context:?}, "), "").replace(&format!(", {context:?}]"), "]"),
@@ -253,13 +281,63 @@ impl Shop {
 
     /// Serves; the demo data is in when it does.
     pub fn up(&self) -> Result<Host> {
-        if self.apart.is_empty() {
-            return Host::up(&self.manifest(), &self.data());
+        self.up_with(&[])
+    }
+
+    /// The same with these variables in the environment of each host.
+    ///
+    /// # Errors
+    /// When a host does not serve.
+    pub fn up_with(&self, variables: &[(&str, &str)]) -> Result<Host> {
+        if self.placement == Placement::Together {
+            return Host::up_with(&self.manifest(), &self.data(), variables);
         }
-        let others = self.apart.iter().map(|(context, _)| self.up_of(context)).collect::<Result<_>>()?;
-        let mut host = self.up_alone()?;
+        let front = self.placement.front();
+        let others: Vec<_> = self.placement.hosts().iter().map(|(host, _)| *host).filter(|h| *h != front).collect();
+        let others = std::thread::scope(|scope| {
+            let up = |host: &&'static str| {
+                let host = *host;
+                scope.spawn(move || self.up_as(host, variables))
+            };
+            let starting: Vec<_> = others.iter().map(up).collect();
+            let started = starting.into_iter().map(|host| host.join().map_err(|_| anyhow!("a thread panicked"))?);
+            started.collect::<Result<Vec<_>>>()
+        })?;
+        let mut host = self.up_as(front, variables)?;
         host.others = others;
+        self.placement.copies().try_for_each(|copy| self.until_it_has_learned(copy))?;
         Ok(host)
+    }
+
+    /// Waits until each subscriber has had all events, by what all hosts say.
+    ///
+    /// # Errors
+    /// With the subscriptions that are behind, after a minute.
+    pub fn until_all_is_delivered(&self) -> Result<()> {
+        wait::until(wait::TIMEOUT, || {
+            let mut behind = Vec::new();
+            for host in self.hosts() {
+                let all = Client::connect(&self.data_at(host))?.subscriptions()?;
+                behind.extend(all.into_iter().filter(|one| one.lag != Some(0) || one.away.is_some()));
+            }
+            Ok(if behind.is_empty() { Ok(()) } else { Err(format!("{behind:?}")) })
+        })
+    }
+
+    /// Waits until the copies of this host have had all events: they take no calls before. Not for those of a context
+    /// that is out of service.
+    fn until_it_has_learned(&self, host: &str) -> Result<()> {
+        let publisher = Client::connect(&self.data_of("orders"))?.contexts()?;
+        if publisher.iter().any(|context| context.context == "orders" && context.out_of_service.is_some()) {
+            return Ok(());
+        }
+        wait::until(wait::TIMEOUT, || {
+            let out = Client::connect(&self.data_at(host))?.contexts()?;
+            let out = |name: &str| out.iter().any(|one| one.context == name && one.out_of_service.is_some());
+            let all = Client::connect(&self.data_at(host))?.subscriptions()?;
+            let learned = all.iter().all(|one| one.lag == Some(0) && one.away.is_none() || out(&one.subscriber));
+            Ok(if learned { Ok(()) } else { Err(format!("{host}: {all:?}")) })
+        })
     }
 
     /// Serves the host `shop` alone, of those that there are.
@@ -269,14 +347,12 @@ impl Shop {
 
     /// Serves this host alone, with these variables in its environment.
     pub fn up_as(&self, host: &str, variables: &[(&str, &str)]) -> Result<Host> {
-        let data = if host == SHOP { self.data() } else { self.folder.path().join(host) };
-        Host::up_as(&self.manifest(), &data, host, variables)
+        Host::up_as(&self.manifest(), &self.data_at(host), host, variables)
     }
 
-    /// Serves the host of a context alone, where that has one of its own.
+    /// Serves the host of a context alone.
     pub fn up_of(&self, context: &str) -> Result<Host> {
-        let (_, host) = self.apart.iter().find(|(name, _)| *name == context).context("it lives in the shop")?;
-        self.up_as(host, &[])
+        self.up_as(self.host_name(context), &[])
     }
 
     /// Calls a function of a context of the running host, as `seam call` does; what comes with its `ok`.
@@ -303,27 +379,84 @@ impl Shop {
         Ok(sku.to_owned())
     }
 
-    /// Verifies the running host, as `seam verify` does.
+    /// Verifies the hosts that run, as `seam verify` does.
     pub fn verify(&self) -> Result<Report> {
-        Ok(Client::connect(&self.data())?.verify(&VerifyRequest::default(), &mut |_| {})?)
+        let mut reports = Vec::new();
+        for host in self.hosts() {
+            match Client::connect(&self.data_at(host)) {
+                Ok(client) => reports.push(client.verify(&VerifyRequest::default(), &mut |_| {})?),
+                // One that a test has killed. What asks a context that lives there fails.
+                Err(client::Error::NotRunning { .. }) if self.placement != Placement::Together => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        whole(reports)
     }
 
-    /// Runs `seam ARGS` on it; its standard output.
+    /// Runs `seam ARGS` on it, and for the host with most of the contexts where a command is for one host; its standard
+    /// output.
     pub fn seam(&self, args: &[&str]) -> Result<String> {
-        self.seam_of(if self.apart.is_empty() { &[] } else { &["--as", SHOP] }, args)
+        printed(self.run(args)?, args)
     }
 
-    /// Runs `seam --as HOST ARGS`; its standard output.
+    /// Runs `seam --as HOST ARGS`, or `seam ARGS` if there is one process; its standard output.
     pub fn seam_as(&self, host: &str, args: &[&str]) -> Result<String> {
-        self.seam_of(&["--as", host], args)
+        printed(self.run_as(host, args)?, args)
     }
 
-    fn seam_of(&self, here: &[&str], args: &[&str]) -> Result<String> {
-        let output = seam(&self.manifest(), &[here, args].concat())?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "seam {args:?}: {said}");
-        Ok(String::from_utf8(output.stdout)?)
+    /// As `seam`, however it ends.
+    pub fn run(&self, args: &[&str]) -> Result<Output> {
+        match args.first().is_some_and(|command| OF_ONE_HOST.contains(command)) {
+            true => self.run_as(SHOP, args),
+            false => seam(&self.manifest(), args),
+        }
     }
+
+    /// As `seam_as`, however it ends.
+    pub fn run_as(&self, host: &str, args: &[&str]) -> Result<Output> {
+        match self.placement {
+            Placement::Together => seam(&self.manifest(), args),
+            _ => seam(&self.manifest(), &[&["--as", host], args].concat()),
+        }
+    }
+}
+
+fn printed(output: Output, args: &[&str]) -> Result<String> {
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "seam {args:?}: {said}");
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// What the hosts of a system have verified, each its files, as one report. Of a total that several hosts know, the one
+/// that has compared most contexts says what holds.
+///
+/// # Errors
+/// Without reports.
+pub fn whole(reports: Vec<Report>) -> Result<Report> {
+    let mut all = reports.into_iter();
+    let mut whole = all.next().context("a report")?;
+    for Report { checks, .. } in all {
+        for check in checks {
+            let same =
+                |one: &&mut Check| one.kind == CheckKind::Total && one.kind == check.kind && one.name == check.name;
+            match whole.checks.iter_mut().find(same) {
+                Some(known) if known.contexts.len() >= check.contexts.len() => {}
+                Some(known) => *known = check,
+                None => whole.checks.push(check),
+            }
+        }
+    }
+    let any = |is: fn(&Check) -> bool| whole.checks.iter().any(is);
+    whole.verdict = if any(|check| matches!(check.outcome, Outcome::Violated { .. })) {
+        Verdict::Violated
+    } else if any(|check| matches!(check.outcome, Outcome::Unchecked { .. })) {
+        Verdict::Unchecked
+    } else if any(|check| check.kind != CheckKind::File && matches!(check.outcome, Outcome::Holds { .. })) {
+        Verdict::Holds
+    } else {
+        Verdict::Nothing
+    };
+    Ok(whole)
 }
 
 /// Where screenshots and other things to look at go.

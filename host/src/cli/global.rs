@@ -136,6 +136,26 @@ impl Global {
         Ok(homes::apply(manifest.on(host.name.as_str())?)?)
     }
 
+    /// As `load_host_of`, for several contexts.
+    ///
+    /// # Errors
+    /// Also when they do not all live on one host.
+    pub fn load_host_of_all(&self, contexts: &[String]) -> Result<Manifest, CommandError> {
+        let Some((first, more)) = contexts.split_first() else { return self.load_host() };
+        let manifest = self.load_host_of(Some(first))?;
+        let elsewhere = |name: &&String| {
+            let found = manifest.context(name);
+            found.is_some_and(|found| found.settings.at.is_some())
+        };
+        match (more.iter().find(elsewhere), &manifest.placement.this) {
+            (Some(other), Some(here)) if self.host.is_none() => Err(CommandError::message(
+                format!("`{first}` lives on host `{here}`, and `{other}` on another one"),
+                "run the command once for each host, with the contexts that live there",
+            )),
+            _ => Ok(manifest),
+        }
+    }
+
     /// The manifest as each host runs it that runs on this machine; as one host runs it, if `--as` names one or there
     /// is only one.
     ///

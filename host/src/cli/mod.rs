@@ -404,12 +404,12 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::New(options) => new::run(global, &options),
         Command::Doctor { fix, purpose, format } => build::doctor(global, purpose, fix, format),
         Command::Contexts { format } => contexts::run(&global.load_running()?, format),
-        Command::Schedules { format } => schedules::run(&global.load_host()?, format),
+        Command::Schedules { format } => schedules::run(&global.load_running()?, format),
         Command::Call(options) => call::run(global, &options),
         Command::Deploy(options) => deploy::run(global, options),
         Command::Extract(options) => relocate::extract(global, options),
         Command::Absorb(options) => relocate::absorb(global, options),
-        Command::Moves { format } => relocate::moves(&global.load_host()?, format),
+        Command::Moves { format } => relocate::moves(&global.load_running()?, format),
         Command::Rollback(options) => deploy::roll_back(global, options),
         Command::History { context, format } => {
             deploy::history(&global.load_host_of(context.as_deref())?, context.as_deref(), format)

@@ -1,4 +1,4 @@
-//! `seam pretend`: calls within the running host that behave as if they crossed hosts.
+//! `seam pretend`: calls within a running host that behave as if they crossed hosts.
 
 use clap::Args;
 use seam_runtime::pretend::PretenceStatus;
@@ -8,6 +8,7 @@ use super::global::{Format, Global};
 use super::out;
 use crate::admin::PretendRequest;
 use crate::admin::client::Client;
+use crate::manifest::Manifest;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -20,12 +21,15 @@ pub struct Options {
 }
 
 pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
-    let client = Client::connect(&global.load_host()?.host.data)?;
     let order = options.order.join(" ");
-    let edges = match order.is_empty() {
-        true => client.pretences()?,
-        false => client.pretend(&PretendRequest { order })?,
-    };
+    let mut edges = Vec::new();
+    for host in hosts(global, options.order.first())? {
+        let client = Client::connect(&host.host.data)?;
+        edges.append(&mut match order.is_empty() {
+            true => client.pretences()?,
+            false => client.pretend(&PretendRequest { order: order.clone() })?,
+        });
+    }
     match options.format {
         Format::Json => out::json(&edges),
         Format::Human if edges.is_empty() => {
@@ -39,6 +43,13 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
             out::text(&shown(&edges))
         }
     }
+}
+
+/// The hosts that an order is for: that of the caller, or every one that runs here, to show or end what is pretended.
+fn hosts(global: &Global, edge: Option<&String>) -> Result<Vec<Manifest>, CommandError> {
+    let Some(edge) = edge.filter(|edge| *edge != "off") else { return global.load_running() };
+    let caller = edge.split_once("->").map(|(caller, _)| caller.trim()).filter(|caller| *caller != "*");
+    Ok(vec![global.load_host_of(caller)?])
 }
 
 fn shown(edges: &[PretenceStatus]) -> String {

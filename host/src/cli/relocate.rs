@@ -63,8 +63,11 @@ pub fn absorb(global: &Global, options: AbsorbOptions) -> Result<(), CommandErro
     }
 }
 
-pub fn moves(manifest: &Manifest, format: Format) -> Result<(), CommandError> {
-    let moves = Client::connect(&manifest.host.data)?.moves()?;
+pub fn moves(manifests: &[Manifest], format: Format) -> Result<(), CommandError> {
+    let mut moves = Vec::new();
+    for manifest in manifests {
+        moves.append(&mut Client::connect(&manifest.host.data)?.moves()?);
+    }
     match format {
         Format::Json => out::json(&moves),
         Format::Human if moves.is_empty() => {

@@ -42,8 +42,8 @@ fn time(text: &str) -> Result<At, String> {
 }
 
 pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
-    let manifest = global.load_host()?;
     let Options { contexts, from, schema, at, replace } = options;
+    let manifest = global.load_host_of_all(&contexts)?;
     let source = match (from, schema, at) {
         (Some(name), ..) => Source::Named(name),
         (None, _, Some(At(at_ms))) => Source::At(at_ms),

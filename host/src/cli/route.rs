@@ -12,6 +12,7 @@ use super::out;
 use crate::admin::RouteRequest;
 use crate::admin::client::{Client, Error};
 use crate::folder::Folder;
+use crate::manifest::Manifest;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -25,7 +26,16 @@ pub struct Options {
 }
 
 pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
-    let manifest = global.load_host_of(options.context.as_deref())?;
+    let manifest = match options.context.as_deref() {
+        Some(context) => global.load_host_of(Some(context))?,
+        None => {
+            let mut running = global.load_running()?;
+            if running.len() > 1 {
+                return show_each(&running, options.format);
+            }
+            running.pop().map_or_else(|| global.load_host(), Ok)?
+        }
+    };
     let request = options.context.clone().map(|context| RouteRequest { context, changes: options.changes.clone() });
     let all = match (Client::connect(&manifest.host.data), request) {
         (Ok(client), None) => client.routes()?,
@@ -47,13 +57,28 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
              `routing_key = [\"cookie:visitor\"]`",
         );
     }
-    match options.format {
+    show(&all, options.format)
+}
+
+/// Those of several hosts: each says what lives there.
+fn show_each(hosts: &[Manifest], format: Format) -> Result<(), CommandError> {
+    let mut all = Vec::new();
+    for host in hosts {
+        let lives_here =
+            |status: &RouteStatus| host.here().any(|context| context.settings.name.as_str() == status.context);
+        all.extend(Client::connect(&host.host.data)?.routes()?.into_iter().filter(lives_here));
+    }
+    show(&all, format)
+}
+
+fn show(all: &[RouteStatus], format: Format) -> Result<(), CommandError> {
+    match format {
         Format::Json => out::json(&all),
         Format::Human if all.is_empty() => {
             out::note("no context has variants");
             Ok(())
         }
-        Format::Human => out::text(&shown(&all)),
+        Format::Human => out::text(&shown(all)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `seam schedules`: what the running host does by time.
+//! `seam schedules`: what the running hosts do by time.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -12,8 +12,13 @@ use crate::admin::client::Client;
 use crate::manifest::Manifest;
 use crate::schedule::ScheduleStatus;
 
-pub fn run(manifest: &Manifest, format: Format) -> Result<(), CommandError> {
-    let by_time = Client::connect(&manifest.host.data)?.schedules()?;
+pub fn run(manifests: &[Manifest], format: Format) -> Result<(), CommandError> {
+    let mut by_time = ByTime::default();
+    for manifest in manifests {
+        let ByTime { schedules, timers } = Client::connect(&manifest.host.data)?.schedules()?;
+        by_time.schedules.extend(schedules);
+        by_time.timers.extend(timers);
+    }
     match format {
         Format::Json => out::json(&by_time)?,
         Format::Human if by_time == ByTime::default() => out::note("no context has a schedule or a timer"),

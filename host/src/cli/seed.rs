@@ -22,7 +22,7 @@ pub struct Options {
 }
 
 pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
-    let manifest = global.load_host()?;
+    let manifest = global.load_host_of(options.context.as_deref())?;
     if manifest.seeds.is_empty() && options.context.is_none() {
         out::note("the manifest has no [[seed]]");
         return Ok(());

@@ -80,6 +80,18 @@ fn two_hosts_of_one_manifest_start_side_by_side_each_with_its_own_contexts_and_f
 }
 
 #[test]
+fn a_host_whose_only_context_cannot_start_serves_and_says_why() -> Result<()> {
+    let lives = "at = \"books\"\nstore = true";
+    let asks = "imports = [\"t:numbers/numbers\"]";
+    let system = System::new().context("asking", &asking(), asks)?.context("numbers", &numbers(), lives)?;
+    let system = system.lines(HOSTS);
+    drop(load(&system, "books")?);
+    std::fs::write(system.folder.path().join("books/stores/numbers.db"), [7; 8192])?;
+    assert_eq!(load(&system, "books")?.registry.out_of_service().len(), 1);
+    Ok(())
+}
+
+#[test]
 fn a_context_is_deployed_where_it_lives() -> Result<()> {
     let system = system()?;
     let file = system.folder.path().join("next.wasm");
@@ -120,7 +132,19 @@ fn a_mount_and_a_feed_are_there_on_the_host_of_their_context_alone() -> Result<(
 fn commands_ask_which_host_is_meant() -> Result<()> {
     let system = system()?;
     let manifest = system.write()?;
-    for arguments in [&["up"][..], &["contexts"], &["events"], &["logs"], &["verify"], &["backup"]] {
+    for arguments in [
+        &["up"][..],
+        &["contexts"],
+        &["events"],
+        &["logs"],
+        &["verify"],
+        &["backup"],
+        &["route"],
+        &["schedules"],
+        &["moves"],
+        &["pretend"],
+        &["pretend", "*->numbers", "latency=1ms"],
+    ] {
         let output = seam(&manifest, arguments)?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && said.contains("names several hosts"), "{arguments:?}: {said}");
@@ -144,6 +168,12 @@ fn commands_ask_which_host_is_meant() -> Result<()> {
     assert_eq!(files(&system.folder.path().join("books")), ["numbers.db"]);
     assert_eq!(call(&[])?, "ok(8)");
     assert_eq!(call(&["--together"])?, "ok(8)");
+    let said = String::from_utf8(seam(&manifest, &["restore", "numbers", "asking", "--from", "none"])?.stderr)?;
+    ensure!(said.contains("`numbers` lives on host `books`, and `asking` on another one"), "{said}");
+    let said = String::from_utf8(seam(&manifest, &["restore", "numbers", "clock", "--from", "none"])?.stderr)?;
+    ensure!(said.contains("`none`") && !said.contains("lives on"), "both live on one host: {said}");
+    let said = String::from_utf8(seam(&manifest, &["pretend", "numbers->asking", "latency=1ms"])?.stderr)?;
+    ensure!(said.contains("books"), "that of the caller: {said}");
     let said = String::from_utf8(seam(&manifest, &["logs", "nombers"])?.stderr)?;
     ensure!(said.contains("there is no context `nombers`"), "{said}");
     Ok(())

@@ -25,7 +25,7 @@ fn until_learned(shop: &Shop) -> Result<()> {
 
 #[test]
 fn engines_on_a_host_of_their_own_learn_each_order_once_also_when_either_host_is_killed() -> Result<()> {
-    let shop = Shop::new()?.on_three_hosts()?;
+    let shop = Shop::in_one_process()?.on_three_hosts()?;
     let mut host = shop.up()?;
     let (engines, books) = (host.others.pop().context("the engines")?, host.others.pop().context("the books")?);
     until_learned(&shop)?;
@@ -56,7 +56,7 @@ fn engines_on_a_host_of_their_own_learn_each_order_once_also_when_either_host_is
 
 #[test]
 fn records_are_bought_while_the_books_are_on_another_host_and_its_end_loses_and_repeats_nothing() -> Result<()> {
-    let shop = Shop::new()?.apart()?;
+    let shop = Shop::in_one_process()?.apart()?;
     let mut host = shop.up()?;
     let books = host.others.pop().context("the host of the books")?;
     let sku = shop.album("kind of blue", 9)?;
@@ -90,7 +90,7 @@ fn records_are_bought_while_the_books_are_on_another_host_and_its_end_loses_and_
 
 #[test]
 fn a_host_that_is_frozen_holds_up_only_the_pages_that_ask_it() -> Result<()> {
-    let shop = Shop::new()?.apart()?;
+    let shop = Shop::in_one_process()?.apart()?;
     let host = shop.up()?;
     let books = host.others.first().context("the host of the books")?;
     let mut person = Person::signed_in(&host, &demo_email(1), DEMO_PASSWORD)?;

@@ -42,7 +42,7 @@ fn place(shop: &Shop, hosts: &str) -> Result<u16> {
 #[test]
 fn the_page_runs_two_copies_of_the_shop_front_and_either_of_them_is_enough() -> Result<()> {
     let page = std::fs::read_to_string(repo().join("docs/copies.md"))?;
-    let shop = Shop::new()?;
+    let shop = Shop::in_one_process()?;
     shop.up()?.stop(Duration::from_secs(20))?;
     let port = place(&shop, blocks(&page, "toml").first().context("the hosts")?)?;
     let (mut broker, mut hosts) = (None, Vec::<Host>::new());

@@ -80,7 +80,7 @@ fn a_customer_who_hangs_up_at_any_moment_leaves_no_half_order() -> Result<()> {
 fn a_commit_whose_outcome_is_unknown_is_decided_by_its_key() -> Result<()> {
     let shop = Shop::new()?;
     let syncs = FailingSync::new(shop.folder.path())?;
-    let host = Host::up_with(&shop.manifest(), &shop.data(), &syncs.variables()?)?;
+    let host = shop.up_with(&syncs.variables()?)?;
     let sku = shop.album("kind of blue", 100)?;
     let before = balance(&shop)?;
     let mut buyers = Vec::new();

@@ -45,7 +45,7 @@ fn until_suggested(shop: &Shop, engine: &str, pair: &Pair) -> Result<()> {
 
 /// How often a purchase with both albums was counted. Only while no host runs.
 fn together(shop: &Shop, pair: &Pair) -> Result<u32> {
-    let file = rusqlite::Connection::open(shop.data().join("stores/recommendation.db"))?;
+    let file = rusqlite::Connection::open(shop.store("recommendation"))?;
     let sql = "SELECT coalesce(sum(together), 0) FROM pairs WHERE sku = ?1 AND other = ?2";
     Ok(file.query_row(sql, [&pair.one, &pair.other], |row| row.get(0))?)
 }

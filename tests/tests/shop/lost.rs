@@ -1,6 +1,7 @@
 //! The shop with a store that is lost, older, damaged or of another context: that context is out of service until the
 //! operator decides, the others serve, and nothing is mixed or deleted.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,10 +28,6 @@ fn stop(host: Host) -> Result<()> {
     Ok(())
 }
 
-fn store(shop: &Shop, context: &str) -> PathBuf {
-    shop.data().join(format!("stores/{context}.db"))
-}
-
 fn log_of(file: &Path) -> PathBuf {
     file.with_extension("db-wal")
 }
@@ -38,7 +35,7 @@ fn log_of(file: &Path) -> PathBuf {
 /// That every context serves, and what is there adds up.
 fn is_whole(shop: &Shop, host: &Host) -> Result<()> {
     assert_eq!(out_of_service(shop)?, []);
-    assert_eq!(host.get("/readyz")?.status, 200);
+    assert!(std::iter::once(host).chain(&host.others).all(|host| host.get("/readyz").is_ok_and(|a| a.status == 200)));
     balance(shop).map(drop)
 }
 
@@ -50,7 +47,7 @@ fn an_older_file_beside_a_newer_log_is_not_mixed_with_it() -> Result<()> {
     let mut person = Person::signed_in(&host, &demo_email(1), DEMO_PASSWORD)?;
     person.buy(&sku, 1)?;
     stop(host)?;
-    let orders = store(&shop, "orders");
+    let orders = shop.store("orders");
     assert!(!log_of(&orders).exists(), "a clean stop leaves no log");
     let old = std::fs::read(&orders)?;
     let host = shop.up()?;
@@ -76,12 +73,15 @@ fn an_older_file_beside_a_newer_log_is_not_mixed_with_it() -> Result<()> {
         std::fs::write(log_of(&orders), log)?;
         let host = shop.up()?;
         let mut person = person.at(&host);
-        assert!(host.startup.iter().any(|line| line.contains("out of service") && line.contains(words)), "{words}");
+        assert!(
+            host.all_startup().iter().any(|line| line.contains("out of service") && line.contains(words)),
+            "{words}"
+        );
         let found = out_of_service(&shop)?;
         let [(context, why)] = &found[..] else { panic!("{words}: {found:?}") };
         assert!(context == "orders" && why.contains(words), "{why}");
         assert!(why.contains("seam accept orders") && why.contains("restore a backup"), "{why}");
-        let ready = host.get("/readyz")?;
+        let ready = shop.host_of(&host, "orders").get("/readyz")?;
         assert_eq!((ready.status, ready.text().as_str()), (503, "not ready: `orders` is out of service\n"));
         person.get(&format!("/albums/{sku}"))?.must_be(200)?;
         person.get("/account/statement")?.must_be(200)?;
@@ -107,7 +107,8 @@ fn an_older_file_beside_a_newer_log_is_not_mixed_with_it() -> Result<()> {
     assert_eq!((&history[0]["kind"], &history[0]["state"]), (&"accept".into(), &"done".into()), "{history}");
     assert!(history[0]["why"].as_str().is_some_and(|why| why.contains("do not belong together")), "{history}");
     let host = shop.up()?;
-    assert_eq!((out_of_service(&shop)?, host.get("/readyz")?.status), (Vec::new(), 200));
+    let ready = shop.host_of(&host, "orders").get("/readyz")?.status;
+    assert_eq!((out_of_service(&shop)?, ready), (Vec::new(), 200));
     person.at(&host).get(&format!("/orders/{last}"))?.must_be(404)?;
     stop(host)
 }
@@ -117,15 +118,17 @@ fn stores_that_are_gone_garbage_or_foreign_stop_their_contexts_alone_and_a_resto
     let shop = Shop::new()?;
     let host = shop.up()?;
     is_whole(&shop, &host)?;
-    let backup = shop.seam(&["backup"])?.trim().to_owned();
+    // Each host takes one of its own files.
+    let backup = |host| anyhow::Ok((host, shop.seam_as(host, &["backup"])?.trim().to_owned()));
+    let backups = shop.hosts().into_iter().map(backup).collect::<Result<BTreeMap<_, _>>>()?;
     stop(host)?;
-    let [finance, recommendation, customer] = ["finance", "recommendation", "customer"].map(|name| store(&shop, name));
+    let [finance, recommendation, customer] = ["finance", "recommendation", "customer"].map(|name| shop.store(name));
     let files = [&finance, &recommendation, &customer];
     assert!(files.iter().all(|file| !log_of(file).exists()), "a clean stop leaves no log");
     let books = std::fs::read(&finance)?;
     std::fs::remove_file(&finance)?;
     std::fs::write(&recommendation, [7; 8192])?;
-    std::fs::copy(store(&shop, "catalog"), &customer)?;
+    std::fs::copy(shop.store("catalog"), &customer)?;
 
     let host = shop.up()?;
     let found = out_of_service(&shop)?;
@@ -141,9 +144,13 @@ fn stores_that_are_gone_garbage_or_foreign_stop_their_contexts_alone_and_a_resto
     );
     assert!(says("customer", &["belongs to the context `catalog`"]), "{found:?}");
     assert!(!finance.exists(), "no empty file took its place");
-    let partial: Value = serde_json::from_str(&shop.seam(&["backup", "--format", "json"])?)?;
-    assert_eq!(partial["left_out"].as_array().map(Vec::len), Some(3), "a backup names what it lacks: {partial}");
-    assert_eq!(host.get("/readyz")?.status, 503);
+    let mut left_out = 0;
+    for name in shop.hosts() {
+        let partial: Value = serde_json::from_str(&shop.seam_as(name, &["backup", "--format", "json"])?)?;
+        left_out += partial["left_out"].as_array().map_or(0, Vec::len);
+    }
+    assert_eq!(left_out, 3, "a backup names what it lacks");
+    assert_eq!(shop.host_of(&host, "finance").get("/readyz")?.status, 503);
     for page in ["/", "/search?q=kind%20of%20blue"] {
         assert_eq!(host.get(page)?.status, 200, "{page}");
     }
@@ -151,13 +158,20 @@ fn stores_that_are_gone_garbage_or_foreign_stop_their_contexts_alone_and_a_resto
 
     // One file is put back, the others come from the backup. The restore is cut off first: its folder cannot be made.
     std::fs::write(&finance, books)?;
-    let obstacle = shop.data().join("replaced");
+    let obstacle = shop.data_of("customer").join("replaced");
     std::fs::write(&obstacle, "")?;
-    let restore = ["restore", "--from", &backup, "recommendation", "customer", "--replace"];
-    assert!(shop.seam(&restore).is_err());
+    // Those of one host at once.
+    let restore = |contexts: &[&str]| {
+        let from = &backups[shop.host_name(contexts[0])];
+        shop.seam(&[&["restore", "--from", from.as_str(), "--replace"][..], contexts].concat())
+    };
+    let one_host = shop.host_name("recommendation") == shop.host_name("customer");
+    let both: &[&[&str]] =
+        if one_host { &[&["recommendation", "customer"]] } else { &[&["recommendation"], &["customer"]] };
+    assert!(both.iter().any(|contexts| restore(contexts).is_err()));
     let host = shop.up()?;
     let found = out_of_service(&shop)?;
-    assert_eq!(found.len(), 2, "a restore that was cut off: {found:?}");
+    assert_eq!(found.len(), if one_host { 2 } else { 1 }, "a restore that was cut off: {found:?}");
     stop(host)?;
     std::fs::remove_file(&customer)?;
     let host = shop.up()?;
@@ -165,7 +179,8 @@ fn stores_that_are_gone_garbage_or_foreign_stop_their_contexts_alone_and_a_resto
     assert!(out_of_service(&shop)?.iter().any(gone), "not a new context: {found:?}");
     stop(host)?;
     std::fs::remove_file(obstacle)?;
-    shop.seam(&restore)?;
+    // The other one was restored by then.
+    restore(both.last().context("the last")?)?;
     let history: Value = serde_json::from_str(&shop.seam(&["history", "customer", "--format", "json"])?)?;
     assert_eq!((&history[0]["kind"], &history[0]["state"]), (&"restore".into(), &"done".into()), "{history}");
     let host = shop.up()?;

@@ -16,6 +16,7 @@ mod lost;
 mod office;
 mod pages;
 mod placed;
+mod placements;
 mod reconciling;
 mod reconciling_apart;
 mod relocated;

@@ -53,7 +53,7 @@ fn checked(shop: &Shop) -> Result<(Vec<String>, Vec<String>)> {
 
 #[test]
 fn a_check_names_the_functions_whose_lists_would_cross_hosts() -> Result<()> {
-    let shop = Shop::new()?;
+    let shop = Shop::in_one_process()?;
     let text = std::fs::read_to_string(shop.manifest())?;
     let placed = |names: &[&str]| -> Result<Vec<String>> {
         let head = |name: &str| format!("[context.{name}]\n");
@@ -90,7 +90,7 @@ fn a_check_names_the_functions_whose_lists_would_cross_hosts() -> Result<()> {
 #[test]
 fn the_page_moves_two_contexts_with_their_files_and_each_of_its_commands_works() -> Result<()> {
     let page = std::fs::read_to_string(repo().join("docs/placement.md"))?;
-    let shop = Shop::new()?;
+    let shop = Shop::in_one_process()?;
     shop.up()?.stop(Duration::from_secs(20))?;
     // The commands run in the folder of this test: they name the shop's.
     let backups = shop.folder.path().join("backups");

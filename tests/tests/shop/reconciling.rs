@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use seam_tests::books::holds;
-use seam_tests::host::{Host, seam};
+use seam_tests::placement::is_left_out;
 use seam_tests::repo;
 use seam_tests::shop::Shop;
 use seam_tests::wait::until;
@@ -21,7 +21,7 @@ fn shop() -> Result<Shop> {
 /// Runs `seam reconcile ARGS`: its exit code, and what it answers.
 fn reconcile(shop: &Shop, args: &[&str]) -> Result<(i32, Value)> {
     let args: Vec<&str> = ["reconcile"].iter().chain(args).chain(&["--format", "json"]).copied().collect();
-    let output = seam(&shop.manifest(), &args)?;
+    let output = shop.run(&args)?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     Ok((output.status.code().context("an exit code")?, serde_json::from_slice(&output.stdout).with_context(|| said)?))
 }
@@ -82,11 +82,11 @@ fn a_forgotten_reservation_is_found_said_and_released_by_itself() -> Result<()> 
     assert_eq!(audit[0]["who"], "the host");
     assert_eq!(audit[0]["command"], format!("seam reconcile mend copies-reserved '{key}'"));
     assert_eq!(audit[0]["outcome"], "done: `orders` says that it has mended it");
-    let metrics = host.get("/metrics")?.text();
+    let metrics = shop.host_of(&host, "orders").get("/metrics")?.text();
     for line in [
         "seam_mends_total{answer=\"mended\",total=\"copies-reserved\"} 1",
         "seam_disagreements{state=\"open\",total=\"copies-reserved\"} 0",
-        "seam_disagreements_unkept{total=\"money-held\"} 0",
+        "seam_disagreements_unkept{total=\"copies-with-customers\"} 0",
     ] {
         assert!(metrics.contains(line), "no `{line}` in:\n{metrics}");
     }
@@ -117,7 +117,7 @@ fn what_orders_cannot_mend_stays_open_until_a_person_has_seen_to_it() -> Result<
     assert!(answer(&missing)?.contains("refused: the order is placed"), "{}", answer(&missing)?);
     assert!(answer(&ahead)?.contains("a new one may get this number"), "{}", answer(&ahead)?);
     host.log_line(&["contexts disagree, and it is not mended", &placed])?;
-    let metrics = host.get("/metrics")?.text();
+    let metrics = shop.host_of(&host, "orders").get("/metrics")?.text();
     let line = "seam_disagreements{state=\"given-up\",total=\"copies-reserved\"} 2";
     assert!(metrics.contains(line), "{metrics}");
     // A look does not ask again, and a start forgets nothing.
@@ -149,6 +149,9 @@ fn what_orders_cannot_mend_stays_open_until_a_person_has_seen_to_it() -> Result<
 /// Money that is held for orders that are over, in each way that finance can come to hold it.
 #[test]
 fn money_that_is_held_for_an_order_that_is_over_is_let_go() -> Result<()> {
+    if is_left_out("money_that_is_held_for_an_order_that_is_over_is_let_go")? {
+        return Ok(());
+    }
     let shop = shop()?;
     let host = shop.up()?;
     let sku = shop.album("kind of blue", 9)?;
@@ -175,13 +178,14 @@ fn killed_in_the_middle_of_a_mend_it_is_mended_once_after_the_start() -> Result<
         let shop = shop()?;
         let fault = shop.folder.path().join("fault");
         let armed = format!("@{}", fault.display());
-        let host = Host::up_with(&shop.manifest(), &shop.data(), &[("SEAM_FAULT", &armed)])?;
+        let host = shop.up_with(&[("SEAM_FAULT", &armed)])?;
         let sku = shop.album("kind of blue", 9)?;
         std::fs::write(&fault, format!("{point}:kill:1"))?;
         forget_a_reservation(&shop, "LOST-1", &sku)?;
         // The host dies before it answers.
-        ensure!(!seam(&shop.manifest(), &["reconcile", "run"])?.status.success(), "{point}");
-        host.dies(Duration::from_secs(10))?;
+        ensure!(!shop.run(&["reconcile", "run"])?.status.success(), "{point}");
+        shop.host_of(&host, "orders").dies(Duration::from_secs(10))?;
+        host.kill()?;
         let host = shop.up()?;
         // It is known to have been asked, and nothing was answered.
         let (_, before) = reconcile(&shop, &["show", "copies-reserved", &format!("LOST-1 {sku}")])?;
@@ -202,6 +206,9 @@ fn killed_in_the_middle_of_a_mend_it_is_mended_once_after_the_start() -> Result<
 
 #[test]
 fn the_page_about_reconciling_does_what_it_says() -> Result<()> {
+    if is_left_out("the_page_about_reconciling_does_what_it_says")? {
+        return Ok(());
+    }
     let page = std::fs::read_to_string(repo().join("docs/reconcile.md"))?;
     let shop = shop()?;
     let host = shop.up()?;
@@ -217,7 +224,7 @@ fn the_page_about_reconciling_does_what_it_says() -> Result<()> {
             args.extend(plain.split_whitespace().map(str::to_owned));
             args.extend(quoted.next().map(str::to_owned));
         }
-        let output = seam(&shop.manifest(), &args.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let output = shop.run(&args.iter().map(String::as_str).collect::<Vec<_>>())?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         // While it stands, commands end with 1; none is wrong usage.
         ensure!(matches!(output.status.code(), Some(0 | 1)) && !said.contains("error"), "seam {command}: {said}");

@@ -37,7 +37,7 @@ fn up(shop: &Shop) -> Result<(Host, Host)> {
 
 #[test]
 fn finance_moves_and_comes_back_while_records_are_bought_and_no_request_fails() -> Result<()> {
-    let shop = Shop::new()?.with_books_to_come()?;
+    let shop = Shop::in_one_process()?.with_books_to_come()?;
     let (host, _books) = up(&shop)?;
     let before = balance(&shop)?.orders.len();
     let sku = shop.album("kind of blue", 500)?;
@@ -103,7 +103,7 @@ fn owners(shop: &Shop) -> Result<Vec<(&'static str, Option<Owner>)>> {
 
 /// Kills one of the hosts at a point of the move, starts it again, and sees that exactly one host has finance.
 fn killed(point: &str, victim: &'static str) -> Result<()> {
-    let shop = Shop::new()?.with_books_to_come()?;
+    let shop = Shop::in_one_process()?.with_books_to_come()?;
     let (before, sku) = {
         let (host, _books) = up(&shop)?;
         let sku = shop.album("kind of blue", 50)?;
@@ -156,7 +156,7 @@ fn a_target_that_is_killed_on_the_way_leaves_one_owner() -> Result<()> {
 
 #[test]
 fn what_cannot_move_is_refused_with_its_reason() -> Result<()> {
-    let shop = Shop::new()?.with_books_to_come()?;
+    let shop = Shop::in_one_process()?.with_books_to_come()?;
     let (_host, _books) = up(&shop)?;
     for (args, expect) in [
         (vec!["extract", "finance", "--to", "bokks"], "there is no host `bokks`"),
@@ -176,7 +176,7 @@ fn what_cannot_move_is_refused_with_its_reason() -> Result<()> {
 /// A host whose certificate names finance, and which does not have it.
 #[test]
 fn a_host_takes_a_context_from_the_host_where_it_lives_and_from_no_other() -> Result<()> {
-    let shop = Shop::new()?.on_three_hosts()?;
+    let shop = Shop::in_one_process()?.on_three_hosts()?;
     shop.seam(&["cert", "host", "engines", "--replace", "--contexts", "recommendation,finance"])?;
     let _host = shop.up_alone()?;
     let manifest = Manifest::load(&shop.manifest())?;

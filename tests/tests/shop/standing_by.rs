@@ -13,7 +13,7 @@ use seam_tests::wait::{TIMEOUT, until};
 
 #[test]
 fn finance_is_taken_over_with_its_keys_and_no_order_that_was_answered_is_lost() -> Result<()> {
-    let shop = Shop::new()?.apart()?;
+    let shop = Shop::in_one_process()?.apart()?;
     let keys = "at = \"books\"\nstandby = \"shop\"\ntakeover = \"3s\"\nacknowledge = \"replicated\"\n";
     shop.edit("at = \"books\"\n", keys)?;
     shop.edit("two_phase = [\"warehouse\", \"finance\"]", "two_phase = [\"warehouse\"]")?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use seam_tests::books::Books;
 use seam_tests::fuzz::Random;
-use seam_tests::host::{Host, seam};
+use seam_tests::host::Host;
 use seam_tests::person::Person;
 use seam_tests::shop::Shop;
 use seam_tests::shopping::{DEMO_PASSWORD, demo_email};
@@ -29,14 +29,14 @@ fn flip(path: &Path, at: u64, random: &mut Random) -> Result<()> {
 /// That finance is out of service for this reason, and the others serve.
 fn is_named(shop: &Shop, host: &Host) -> Result<String> {
     let said = wait::until(wait::TIMEOUT, || {
-        let output = seam(&shop.manifest(), &["contexts"])?;
+        let output = shop.run(&["contexts"])?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         Ok(if said.contains("finance.db` is damaged") { Ok(said) } else { Err(said) })
     })?;
     ensure!(said.contains("seam restore") || said.contains("restore a backup"), "{said}");
     ensure!(!said.contains("`orders`") && !said.contains("`catalog`"), "the others serve: {said}");
     assert_eq!(host.get("/")?.status, 200);
-    assert_eq!(host.get("/readyz")?.status, 503);
+    assert_eq!(shop.host_of(host, "finance").get("/readyz")?.status, 503);
     Ok(said)
 }
 
@@ -60,7 +60,7 @@ fn with_an_order(encrypted: bool) -> Result<(Shop, Host, Books)> {
 fn a_bit_of_the_books_that_flips_while_the_shop_is_closed_is_found() -> Result<()> {
     let (shop, host, expect) = with_an_order(false)?;
     ensure!(host.stop(Duration::from_secs(20))?.success(), "it stops");
-    let file = shop.data().join("stores/finance.db");
+    let file = shop.store("finance");
     let whole = std::fs::read(&file)?;
     let mut random = Random::new(5);
     for _ in 0..6 {
@@ -69,7 +69,7 @@ fn a_bit_of_the_books_that_flips_while_the_shop_is_closed_is_found() -> Result<(
         let host = shop.up()?;
         same_or_nothing(&shop, &expect);
         // A start looks at pages for a short time alone; a backup reads all that is in service.
-        seam(&shop.manifest(), &["backup"])?;
+        shop.run_as(shop.host_name("finance"), &["backup"])?;
         let said = is_named(&shop, &host)?;
         assert!(said.contains("does not fit its seal"), "byte {at}: {said}");
         ensure!(host.stop(Duration::from_secs(20))?.success(), "it stops");
@@ -89,7 +89,7 @@ fn flipped_bits_under_a_host_that_serves_are_not_served() -> Result<()> {
 fn bits_flip_under_a_host(encrypted: bool, named: &str) -> Result<()> {
     let (shop, host, expect) = with_an_order(encrypted)?;
     ensure!(host.stop(Duration::from_secs(20))?.success(), "it stops");
-    let file = shop.data().join("stores/finance.db");
+    let file = shop.store("finance");
     let whole = std::fs::read(&file)?;
     let mut random = Random::new(9);
     for round in 0..4_u64 {
@@ -103,14 +103,14 @@ fn bits_flip_under_a_host(encrypted: bool, named: &str) -> Result<()> {
             same_or_nothing(&shop, &expect);
         }
         // A backup reads every page.
-        ensure!(!seam(&shop.manifest(), &["backup"])?.status.success(), "no backup of it is made");
+        ensure!(!shop.run_as(shop.host_name("finance"), &["backup"])?.status.success(), "no backup of it is made");
         let said = is_named(&shop, &host)?;
         assert!(said.contains(named), "{said}");
         ensure!(host.stop(Duration::from_secs(20))?.success(), "it stops");
         // The way out that the message names, without the host's own backup.
         std::fs::write(&file, &whole)?;
         std::fs::remove_file(file.with_extension("db-wal")).ok();
-        let accepted = seam(&shop.manifest(), &["accept", "finance"])?;
+        let accepted = shop.run(&["accept", "finance"])?;
         ensure!(accepted.status.success(), "{}", String::from_utf8_lossy(&accepted.stderr));
     }
     Ok(())
@@ -119,7 +119,7 @@ fn bits_flip_under_a_host(encrypted: bool, named: &str) -> Result<()> {
 #[test]
 fn flipped_bits_of_the_log_under_a_host_that_serves_are_not_served() -> Result<()> {
     let (shop, host, expect) = with_an_order(false)?;
-    let log = shop.data().join("stores/finance.db-wal");
+    let log = shop.store("finance").with_extension("db-wal");
     let frames = std::fs::metadata(&log)?.len() / (PAGE + 24);
     assert!(frames > 3, "{frames}");
     let mut random = Random::new(21);
@@ -127,7 +127,7 @@ fn flipped_bits_of_the_log_under_a_host_that_serves_are_not_served() -> Result<(
         flip(&log, 32 + frame * (PAGE + 24) + 24 + random.below(PAGE), &mut random)?;
     }
     same_or_nothing(&shop, &expect);
-    ensure!(!seam(&shop.manifest(), &["backup"])?.status.success(), "no backup of it is made");
+    ensure!(!shop.run_as(shop.host_name("finance"), &["backup"])?.status.success(), "no backup of it is made");
     let said = is_named(&shop, &host)?;
     assert!(said.contains("write-ahead log"), "{said}");
     same_or_nothing(&shop, &expect);

@@ -121,7 +121,7 @@ impl LinkedSystem {
     /// failed is as it was. A context that lives on another host has no file here, and nothing of it is started.
     ///
     /// # Errors
-    /// When no context can serve, or another problem remains.
+    /// When no context of a system with one host can serve, or another problem remains.
     pub fn start(self, databases: &Path, host: Arc<HostFile>, metrics: &Metrics) -> Result<Registry, Error> {
         let Self { loader, specs, mut absent, out, recording, clock, restore_points, carrier, owners } = self;
         let metrics = metrics.clone();
@@ -173,7 +173,8 @@ fn link_what_can(
 /// Adds the problems that were `found` to those of the contexts that are out of service.
 ///
 /// # Errors
-/// Those of variants alone if there are any; all, when no context is left or one of those had a problem before.
+/// Those of variants alone if there are any; all, when no context is left of a system with one host, or when one of
+/// those had a problem before.
 fn add_to(out: &mut Vec<ContextProblem>, found: Vec<ContextProblem>, specs: &[ContextSpec]) -> Result<(), Error> {
     let (variants, contexts): (Vec<_>, Vec<_>) = found.into_iter().partition(|p| p.context.variant().is_some());
     if !variants.is_empty() {
@@ -184,10 +185,10 @@ fn add_to(out: &mut Vec<ContextProblem>, found: Vec<ContextProblem>, specs: &[Co
     // What a placeholder lacks is no further problem.
     let others: Vec<_> = contexts.into_iter().filter(|problem| !is_out(out, &problem.context)).collect();
     out.extend(others);
-    let here = specs.iter().filter(|spec| spec.settings.at.is_none());
-    let here: Vec<_> = here.map(|spec| &spec.settings.name).filter(|name| name.variant().is_none()).collect();
-    // A host on which no context lives serves: one may move there.
-    if again || !here.is_empty() && here.iter().all(|name| is_out(out, name)) {
+    // A host of several serves without any context: one may move there, and operators ask it what is wrong.
+    let alone = specs.iter().all(|spec| spec.settings.at.is_none());
+    let mut contexts = specs.iter().map(|spec| &spec.settings.name).filter(|name| name.variant().is_none());
+    if again || alone && !specs.is_empty() && contexts.all(|name| is_out(out, name)) {
         return Err(Error::Problems(std::mem::take(out)));
     }
     Ok(())
