@@ -21,6 +21,7 @@ use crate::fit;
 use crate::folder;
 use crate::homes;
 use crate::http;
+use crate::limits;
 use crate::manifest::{Context, Manifest, Schedule, Testers};
 use crate::reconcile::{self, Book, ReconcileMetrics, Reconciler, RunningContexts};
 use crate::relocate::Relocator;
@@ -31,7 +32,6 @@ use crate::standby::{self, Standbys};
 use crate::timers::{TimerMetrics, Timers};
 use crate::verify::Elsewhere;
 use crate::watch::{self, Root, Watcher};
-use crate::limits;
 
 use peers::Peers;
 

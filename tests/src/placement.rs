@@ -51,16 +51,6 @@ const LEFT_OUT: &[(&str, &[Placement], &str)] = &[
         &[Finance, Three, Nats],
         "it pretends that calls cross hosts, and there they do",
     ),
-    (
-        "money_that_is_held_for_an_order_that_is_over_is_let_go",
-        &[Finance, Three],
-        "orders and finance live on two hosts, and their totals are not reconciled across hosts",
-    ),
-    (
-        "the_page_about_reconciling_does_what_it_says",
-        &[Finance, Three],
-        "the page reconciles a total of orders and finance, which live on two hosts",
-    ),
 ];
 
 impl Placement {

@@ -119,7 +119,8 @@ impl Relocator {
         schema: Option<u32>,
     ) -> Result<(), String> {
         let inner = &self.0;
-        let mut before = inner.arrivals.lock().get_mut(context).and_then(|coming| coming.ready.take()).map(|(_, linked)| linked);
+        let mut before =
+            inner.arrivals.lock().get_mut(context).and_then(|coming| coming.ready.take()).map(|(_, linked)| linked);
         for _ in 0..limits::MOVE_TRIES {
             let linked = match before.take() {
                 Some(linked) => linked,

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use seam_tests::books::holds;
-use seam_tests::placement::is_left_out;
 use seam_tests::repo;
 use seam_tests::shop::Shop;
 use seam_tests::wait::until;
@@ -149,9 +148,6 @@ fn what_orders_cannot_mend_stays_open_until_a_person_has_seen_to_it() -> Result<
 /// Money that is held for orders that are over, in each way that finance can come to hold it.
 #[test]
 fn money_that_is_held_for_an_order_that_is_over_is_let_go() -> Result<()> {
-    if is_left_out("money_that_is_held_for_an_order_that_is_over_is_let_go")? {
-        return Ok(());
-    }
     let shop = shop()?;
     let host = shop.up()?;
     let sku = shop.album("kind of blue", 9)?;
@@ -206,9 +202,6 @@ fn killed_in_the_middle_of_a_mend_it_is_mended_once_after_the_start() -> Result<
 
 #[test]
 fn the_page_about_reconciling_does_what_it_says() -> Result<()> {
-    if is_left_out("the_page_about_reconciling_does_what_it_says")? {
-        return Ok(());
-    }
     let page = std::fs::read_to_string(repo().join("docs/reconcile.md"))?;
     let shop = shop()?;
     let host = shop.up()?;

@@ -39,7 +39,7 @@ fn authorise(shop: &Shop, order: &str, sku: &str) -> Result<()> {
 
 #[test]
 fn the_shops_totals_are_compared_wherever_finance_lives() -> Result<()> {
-    let shop = Shop::new()?;
+    let shop = Shop::in_one_process()?;
     shop.edit("mend = \"orders\"", "mend = \"orders\"\nevery = \"10s\"\nafter = \"0s\"")?;
     let shop = shop.with_books_to_come()?;
     let (books, host) = (shop.up_as(BOOKS, &[])?, shop.up_as(SHOP, &[])?);

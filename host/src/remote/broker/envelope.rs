@@ -89,11 +89,7 @@ pub fn request(
 ///
 /// # Errors
 /// When this host cannot sign it.
-pub fn response(
-    response: Response<Bytes>,
-    number: u128,
-    seals: &Seals,
-) -> Result<(Headers, Bytes), String> {
+pub fn response(response: Response<Bytes>, number: u128, seals: &Seals) -> Result<(Headers, Bytes), String> {
     let (parts, body) = response.into_parts();
     let mut fields = parts.headers;
     sealed(&mut fields, &of_answer(number), &body, seals)?;

@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use bytes::Bytes;
 use http::uri::Authority;
-use http_body_util::{BodyExt, Full};
 use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::string::Ia5String;
@@ -174,7 +174,10 @@ impl Stranger {
         let Some(mut requests) = self.connects(address).await else { return false };
         let authority = Authority::from_static("books:1");
         let request = wire::request(&authority, &SYSTEM, head, head.remaining, Bytes::new()).unwrap();
-        requests.send_request(request.map(|body| Full::new(body).boxed())).await.is_ok_and(|response| response.status().is_success())
+        requests
+            .send_request(request.map(|body| Full::new(body).boxed()))
+            .await
+            .is_ok_and(|response| response.status().is_success())
     }
 
     /// Connects, if it is let in.

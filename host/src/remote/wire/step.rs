@@ -23,12 +23,7 @@ pub struct Step {
 
 /// # Errors
 /// Which part cannot travel.
-pub fn request(
-    authority: &Authority,
-    system: &System,
-    step: &Step,
-    body: Bytes,
-) -> Result<Request<Bytes>, String> {
+pub fn request(authority: &Authority, system: &System, step: &Step, body: Bytes) -> Result<Request<Bytes>, String> {
     let path = format!("/{FORM}/{FIRST}/{}/{}", step.context, step.name);
     let mut request = Request::new(body);
     *request.method_mut() = http::Method::POST;
