@@ -100,8 +100,8 @@ pub(super) struct Found {
     pub schema: u32,
 }
 
-/// Looks at the file that `config` names, at all of its pages `within` a time or without a bound; `None` when there is
-/// none. The file must not be open in this process.
+/// Looks at the file that `config` names, at all of its pages and seals `within` a time (0: at none) or without a bound;
+/// `None` when there is none. The file must not be open in this process.
 ///
 /// # Errors
 /// When it cannot be read, is damaged, or does not belong to its log.
@@ -183,7 +183,8 @@ impl View {
         let schema = schema::number(&sqlite).map_err(failed)?;
         let pages = sqlite.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).map_err(failed)?;
         let seals = vfs::seals_of(&config.path);
-        let damage = if log == Log::Read { quick_check(&mut sqlite, within) } else { None };
+        let looks = log == Log::Read && within.is_none_or(|within| !within.is_zero());
+        let damage = if looks { quick_check(&mut sqlite, within) } else { None };
         let broken = || config.key.as_ref().and_then(|_| damage::of_encryption(&sqlite));
         let damage = broken().or(damage);
         let damage = damage.map(|found| seals.and_then(|seals| seals.fault()).unwrap_or(found));
@@ -191,7 +192,7 @@ impl View {
             sealing::has_key(&sqlite, config)?;
         }
         let rows = match config.seal.as_ref().map(Seal::key).transpose()?.flatten() {
-            Some(key) if log == Log::Read && damage.is_none() => {
+            Some(key) if looks && damage.is_none() => {
                 let within = within.map(|_| Duration::from_millis(limits::STORE_SEALS_MS_MAX));
                 let verified = row_seals::verify(&sqlite, &key, within).map_err(failed)?;
                 if !verified.whole {

@@ -5,6 +5,7 @@
 //! was found damaged while it was in use stays in quarantine over restarts, until it is restored or found whole.
 //! Invariant: the count here is never above what is durable in the file.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +45,9 @@ pub struct Register(Arc<Inner>);
 struct Inner {
     host: Arc<HostFile>,
     /// What was noted last, to write only changes.
-    noted: Mutex<std::collections::HashMap<String, Entry>>,
+    noted: Mutex<HashMap<String, Entry>>,
+    /// Contexts whose files have just come from another host, which has had every page and table of them compared.
+    came: Mutex<HashSet<String>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,17 +103,18 @@ impl Register {
     /// When the host's file cannot be written.
     pub fn open(host: Arc<HostFile>) -> Result<Self, HostFileError> {
         host.change(|transaction| transaction.execute_batch(TABLE))?;
-        Ok(Self(Arc::new(Inner { host, noted: Mutex::default() })))
+        Ok(Self(Arc::new(Inner { host, noted: Mutex::default(), came: Mutex::default() })))
     }
 
     /// Compares the file that `config` names with what the host remembers of the store of `context`. The file must not
-    /// be open in this process.
+    /// be open in this process. The pages of one that has just come from another host are not looked at: calls wait.
     ///
     /// # Errors
     /// `RegisterError::Misfit` says what does not fit.
     pub fn compare(&self, context: &ContextName, config: &Config) -> Result<(), RegisterError> {
         let known = self.known(context)?;
-        let within = Some(Duration::from_millis(limits::STORE_CHECK_MS_MAX));
+        let came = self.0.came.lock().contains(context.as_str());
+        let within = Some(Duration::from_millis(if came { 0 } else { limits::STORE_CHECK_MS_MAX }));
         let found = blocking::block_in_place(|| inspect(config, within))?;
         let path = || config.path.clone();
         let (found, known) = match (found, known) {
@@ -270,10 +274,16 @@ impl Register {
     /// When the host's file cannot be written.
     pub fn forget(&self, context: &ContextName) -> Result<(), HostFileError> {
         self.0.noted.lock().remove(context.as_str());
+        self.0.came.lock().insert(context.to_string());
         self.0.host.change(|transaction| {
             transaction.execute("DELETE FROM store WHERE context = ?1", [context.as_str()])?;
             release(transaction, context)
         })
+    }
+
+    /// The file of `context` serves here: the next time it is opened, its pages are looked at.
+    pub fn has_come(&self, context: &ContextName) {
+        self.0.came.lock().remove(context.as_str());
     }
 
     fn quarantined(&self, context: &ContextName) -> Result<Option<String>, HostFileError> {

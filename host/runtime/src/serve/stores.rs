@@ -174,6 +174,7 @@ impl Stores {
     }
 
     fn note(&self, context: &ContextName, database: &Database) {
+        self.register.has_come(context);
         if let Some(Trouble::Damaged { found, .. }) = database.trouble()
             && let Err(error) = self.register.quarantine(context, &found)
         {

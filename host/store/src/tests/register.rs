@@ -264,3 +264,17 @@ fn a_file_in_quarantine_stays_there_over_restarts_until_it_is_found_whole() {
     known.register.expect([&adopted].into_iter(), |_| Ok(())).unwrap();
     assert_eq!(known.why(), "", "a restore ends it");
 }
+
+#[test]
+fn the_pages_of_a_file_that_comes_from_another_host_are_looked_at_only_after_it_serves() {
+    let known = Known::new();
+    let mut damaged = std::fs::read(known.file()).unwrap();
+    damaged.chunks_mut(4096).last().unwrap()[0] = 0x77;
+    std::fs::write(known.file(), damaged).unwrap();
+    let damage = known.why();
+    assert!(damage.contains("damaged"), "{damage}");
+    known.register.forget(&known.name).unwrap();
+    assert_eq!([known.why(), known.why()], ["", ""], "while calls wait");
+    known.register.has_come(&known.name);
+    assert_eq!(known.why(), damage);
+}
