@@ -100,8 +100,8 @@ pub(super) struct Found {
     pub schema: u32,
 }
 
-/// Looks at the file that `config` names, at all of its pages and seals `within` a time (0: at none) or without a bound;
-/// `None` when there is none. The file must not be open in this process.
+/// Looks at the file that `config` names, at all of its pages and seals `within` a time (0: at none) or without a
+/// bound; `None` when there is none. The file must not be open in this process.
 ///
 /// # Errors
 /// When it cannot be read, is damaged, or does not belong to its log.

@@ -54,17 +54,22 @@ fn a_call_of_a_context_on_another_host_says_where_it_lives() {
 }
 
 #[test]
-fn a_start_without_a_working_context_of_its_own_fails_although_others_live_elsewhere() {
+fn a_host_of_several_serves_without_a_working_context_and_a_host_alone_does_not() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("b.wasm");
     std::fs::write(&path, with_a_function("(i32.const 0)", "(func $f unreachable) (start $f)")).unwrap();
-    let mut elsewhere = settings("a", "main", &path);
-    elsewhere.at = Some("books".to_owned());
-    let system =
-        SystemSettings { contexts: vec![elsewhere, settings("b", "main", &path)], recording: Recording::default() };
-    let linked = LinkedSystem::load(&system, Compiler::InProcess, &folder.path().join("cache"));
-    let host = Arc::new(HostFile::open(folder.path()).unwrap());
-    let started = linked.unwrap().start(folder.path(), host, &Metrics::new(&MetricsRegistry::new()).unwrap());
-    let error = started.err().unwrap();
-    assert!(matches!(&error, Error::Problems(all) if all[0].context.as_str() == "b"), "{error}");
+    let start = |other: Option<&str>| {
+        let mut a = settings("a", "main", &path);
+        a.at = other.map(ToOwned::to_owned);
+        let contexts = vec![a, settings("b", "main", &path)];
+        let system = SystemSettings { contexts, recording: Recording::default() };
+        let linked = LinkedSystem::load(&system, Compiler::InProcess, &folder.path().join("cache"));
+        let host = Arc::new(HostFile::open(folder.path()).unwrap());
+        linked.unwrap().start(folder.path(), host, &Metrics::new(&MetricsRegistry::new()).unwrap())
+    };
+    let of_several = start(Some("books")).unwrap();
+    assert_eq!(of_several.out_of_service(), [ContextName::new("b").unwrap()]);
+    drop(of_several);
+    let error = start(None).err().unwrap();
+    assert!(matches!(&error, Error::Problems(all) if all.len() == 2), "{error}");
 }
