@@ -1,7 +1,6 @@
 //! What both ends of a connection between hosts have in common: its settings, bodies, and that it does not fall silent.
 //!
-//! Both use `h2` itself. Hyper's client and server put tasks of their own between a call and its connection, which
-//! write the head before the body is there: twice as many packets, each of which wakes both hosts.
+//! Both use `h2` itself, so that a head and its body leave in one packet (decision 24).
 
 use std::time::Duration;
 
@@ -86,7 +85,10 @@ pub fn state_length(fields: &mut HeaderMap, body: &Bytes) {
     }
 }
 
-/// Sends a body whose head was sent with the same `is_empty`.
+/// Sends a body, if there is any: with none, the head was the end.
+///
+/// # Errors
+/// When the connection has ended, or the other side has reset the stream.
 pub fn send_body(mut stream: SendStream<Bytes>, body: Bytes) -> Result<SendStream<Bytes>, h2::Error> {
     if !body.is_empty() {
         stream.send_data(body, true)?;
