@@ -108,8 +108,9 @@ fn set(fields: &mut HeaderMap, name: &'static str, value: String) -> Result<(), 
 }
 
 fn sealed(fields: &mut HeaderMap, purpose: &str, body: &[u8], seals: &Seals) -> Result<(), String> {
-    set(fields, field::CERTIFICATE, seals.certificates())?;
-    let proof = seals.proof(&text(purpose, fields, body))?;
+    let signer = seals.signer();
+    set(fields, field::CERTIFICATE, signer.certificates())?;
+    let proof = signer.proof(&text(purpose, fields, body))?;
     set(fields, field::PROOF, proof)
 }
 

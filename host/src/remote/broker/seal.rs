@@ -52,17 +52,9 @@ impl Seals {
         self.material.borrow().clone()
     }
 
-    /// The certificates that this host shows, in the form of `Seal`.
-    pub fn certificates(&self) -> String {
-        let material = self.material();
-        material.shown().iter().map(hex::encode).collect::<Vec<_>>().join(",")
-    }
-
-    /// # Errors
-    /// When this host's key cannot sign.
-    pub fn proof(&self, text: &[u8]) -> Result<String, String> {
-        let (scheme, signature) = self.material().sign(text).map_err(|error| error.to_string())?;
-        Ok(format!("{:04x}:{}", u16::from(scheme), hex::encode(signature)))
+    /// What one message is signed with: its key fits its certificates, also while both are renewed.
+    pub fn signer(&self) -> Signer {
+        Signer(self.material())
     }
 
     /// Who has signed `text`.
@@ -102,6 +94,23 @@ impl Seals {
         }
         all.insert(key, known.clone());
         Ok(known)
+    }
+}
+
+/// Certificates of this host, and the key of the first one.
+pub struct Signer(Arc<Material>);
+
+impl Signer {
+    /// The certificates, in the form of `Seal`.
+    pub fn certificates(&self) -> String {
+        self.0.shown().iter().map(hex::encode).collect::<Vec<_>>().join(",")
+    }
+
+    /// # Errors
+    /// When the key cannot sign.
+    pub fn proof(&self, text: &[u8]) -> Result<String, String> {
+        let (scheme, signature) = self.0.sign(text).map_err(|error| error.to_string())?;
+        Ok(format!("{:04x}:{}", u16::from(scheme), hex::encode(signature)))
     }
 }
 

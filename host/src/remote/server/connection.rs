@@ -99,8 +99,10 @@ async fn run(
     let mut answering = FuturesUnordered::new();
     let ended = |reason: &str| tracing::debug!(target: "remote", who = connected.who(), reason, "connection ended");
     loop {
-        if *phases.borrow_and_update() >= Phase::Draining {
-            requests.graceful_shutdown();
+        match *phases.borrow_and_update() {
+            Phase::Serving => {}
+            Phase::Draining => requests.graceful_shutdown(),
+            Phase::Closing => return,
         }
         tokio::select! {
             biased;
@@ -114,7 +116,7 @@ async fn run(
             },
             Some(()) = answering.next(), if !answering.is_empty() => continue,
             () = &mut silent => return ended("the other host does not answer a PING"),
-            changed = phases.changed() => if changed.is_err() || *phases.borrow() == Phase::Closing {
+            changed = phases.changed() => if changed.is_err() {
                 return;
             },
             Ok(()) = material.changed() => {}

@@ -5,9 +5,10 @@ use async_nats::Request;
 use http::uri::Authority;
 
 use super::super::envelope::{Sealed, now_ms, open_response, request};
-use super::super::seal::Seals;
+use super::super::seal::{Seal, Seals, Signer};
 use super::*;
 use crate::limits;
+use crate::remote::trust::Side;
 use crate::remote::wire::{self, Answered};
 
 /// Sends a message as it is, and says what the copy makes of it.
@@ -133,4 +134,25 @@ async fn the_broker_lets_a_host_do_no_more_than_its_contexts_need() {
     })
     .await;
     drop(spy);
+}
+
+#[tokio::test]
+async fn a_signature_is_by_the_key_of_the_certificates_beside_it_also_when_both_were_renewed() {
+    let pki = Pki::new();
+    let seals = Seals::new(&Credentials::load(&pki.identity("shop")).unwrap());
+    let before = seals.signer();
+    pki.certificate("shop", &["storefront"]);
+    in_time(async {
+        while seals.signer().certificates() == before.certificates() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let after = seals.signer();
+    let verified = |certificates: &Signer, key: &Signer| {
+        let seal = Seal { certificates: certificates.certificates(), proof: key.proof(b"text").unwrap() };
+        seals.verified(&seal, b"text", Side::Client).is_ok()
+    };
+    assert!(verified(&before, &before) && verified(&after, &after));
+    assert!(!verified(&before, &after) && !verified(&after, &before));
 }
