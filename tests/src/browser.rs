@@ -47,12 +47,11 @@ pub struct Browser {
     _profile: tempfile::TempDir,
 }
 
-impl Browser {
-    /// Starts it headless.
-    ///
-    /// # Errors
-    /// When no driver or no browser is installed (`seam doctor` says how to get them).
-    pub async fn start(window: Window) -> Result<Self> {
+/// Starts the driver, and the port on which it listens.
+fn driver() -> Result<(Child, String)> {
+    // It looks for a free port, and another program may take that before it does.
+    const TRIES: u32 = 3;
+    for _ in 0..TRIES {
         let mut driver = Command::new("chromedriver")
             .args(["--port=0"])
             .stdin(Stdio::null())
@@ -62,14 +61,25 @@ impl Browser {
             .context("`chromedriver` does not start; `seam doctor --for test` says how to get it")?;
         let stdout = driver.stdout.take().context("its standard output")?;
         let mut lines = BufReader::new(stdout).lines();
-        let port = loop {
-            let Some(Ok(line)) = lines.next() else { bail!("chromedriver ended before it served") };
+        while let Some(Ok(line)) = lines.next() {
             // "ChromeDriver was started successfully on port 12345."
             if let Some((_, port)) = line.split_once("successfully on port ") {
-                break port.trim_end_matches('.').to_owned();
+                std::thread::spawn(move || lines.for_each(drop));
+                return Ok((driver, port.trim_end_matches('.').to_owned()));
             }
-        };
-        std::thread::spawn(move || lines.for_each(drop));
+        }
+        driver.wait()?;
+    }
+    bail!("chromedriver ended before it served, {TRIES} times")
+}
+
+impl Browser {
+    /// Starts it headless.
+    ///
+    /// # Errors
+    /// When no driver or no browser is installed (`seam doctor` says how to get them).
+    pub async fn start(window: Window) -> Result<Self> {
+        let (driver, port) = driver()?;
         let profile = tempfile::tempdir()?;
         let mut capabilities = serde_json::Map::new();
         capabilities.insert("goog:chromeOptions".into(), options(window, profile.path()));
@@ -103,10 +113,18 @@ impl Browser {
 
     /// Brings the first element that `css` selects into view and clicks it.
     pub async fn click(&self, css: &str) -> Result<()> {
-        let element = self.find(css).await?;
+        // A page that still loads may move it away in between; a person would look again.
+        const TRIES: u32 = 3;
         let script = "arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })";
-        self.client.execute(script, vec![serde_json::to_value(&element)?]).await?;
-        element.click().await.with_context(|| format!("clicking `{css}`"))
+        for left in (0..TRIES).rev() {
+            let element = self.find(css).await?;
+            self.client.execute(script, vec![serde_json::to_value(&element)?]).await?;
+            match element.click().await {
+                Err(error) if left > 0 && error.to_string().contains("click intercepted") => {}
+                clicked => return clicked.with_context(|| format!("clicking `{css}`")),
+            }
+        }
+        Ok(())
     }
 
     /// Clicks what leads to a page whose address begins with `path` and which has `css`.
