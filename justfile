@@ -40,6 +40,7 @@ test *args:
 # Run the shop's tests with its contexts on several hosts; `just placements "three nats" buying::` runs some of them
 placements placements="finance three nats" *tests="":
     cargo build --workspace --all-targets
+    @{{ debug }} doctor --fix --for test >&2
     @{{ debug }} build >&2
     @# The others choose their hosts themselves.
     @failed=; for placement in {{ placements }}; do echo "placement: $placement" >&2; \

@@ -181,21 +181,24 @@ impl Homes {
         self.homes.write().set(context, link.clone(), token).then(|| (link.clone(), token))
     }
 
-    /// The call, at the host where the context lives: the one that is known, and then those to which its hosts refer.
-    async fn carry(&self, mut home: Option<Home>, mut head: Head, arguments: Bytes) -> Carried {
-        let started = Instant::now();
-        let remaining = head.remaining;
+    /// Asks the host where the context lives: the one that is known, and then those to which its hosts refer.
+    async fn ask<T, F: Future<Output = Result<T, Failure>> + Send>(
+        &self,
+        context: &ContextName,
+        mut home: Option<Home>,
+        ask: impl Fn(Arc<Link>) -> F + Send + Sync,
+    ) -> Result<T, Failure> {
         for _ in 0..=limits::REMOTE_RESENDS {
             let Some((link, _)) = home else { break };
-            head.remaining = remaining.saturating_sub(started.elapsed());
-            let carried = link.carry(&head, arguments.clone()).await;
-            let Err(failure) = &carried else { return carried };
+            let answer = ask(link).await;
+            let Err(failure) = &answer else { return answer };
             home = match self.learn(failure) {
-                None => return carried,
+                None => return answer,
                 moved => moved,
             };
         }
-        Err(nowhere(&head.context))
+        let reason = "no host says that it lives there".to_owned();
+        Err(Failure::Absent { context: context.to_string(), reason })
     }
 
     /// Where the context lives, if its old host says that it has moved; `None` for any other failure, and if it has
@@ -211,15 +214,17 @@ impl Homes {
     }
 }
 
-fn nowhere(context: &ContextName) -> Failure {
-    let reason = "no host says that it lives there".to_owned();
-    Failure::Absent { context: context.to_string(), reason }
-}
-
 impl Carrier for Client {
     fn carry(&self, head: Head, arguments: Bytes) -> Pin<Box<dyn Future<Output = Carried> + Send>> {
         let (home, homes) = (self.home(&head.context), self.homes());
-        Box::pin(async move { homes.carry(home, head, arguments).await })
+        let until = Instant::now() + head.remaining;
+        Box::pin(async move {
+            let (head, arguments) = (&head, &arguments);
+            let carry = |link: Arc<Link>| async move {
+                link.carry(head, until.saturating_duration_since(Instant::now()), arguments.clone()).await
+            };
+            homes.ask(&head.context, home, carry).await
+        })
     }
 
     fn is_down(&self, context: &ContextName) -> bool {
@@ -227,44 +232,28 @@ impl Carrier for Client {
     }
 
     fn ask(&self, ask: Ask) -> Asking {
-        let (mut home, homes) = (self.home(&ask.publisher), self.homes());
+        let (home, homes) = (self.home(&ask.publisher), self.homes());
         Box::pin(async move {
-            for _ in 0..=limits::REMOTE_RESENDS {
-                let Some((link, _)) = home else { break };
-                let asked = link.ask(ask.clone()).await;
-                let Err(failure) = &asked else { return asked };
-                home = match homes.learn(failure) {
-                    None => return asked,
-                    moved => moved,
-                };
-            }
-            Err(nowhere(&ask.publisher))
+            let ask = &ask;
+            homes.ask(&ask.publisher, home, |link| async move { link.ask(ask).await }).await
         })
     }
 
     fn settle(&self, asked: Request) -> Replying {
-        let (mut home, homes) = (self.home(asked.asked()), self.homes());
+        let (home, homes) = (self.home(asked.asked()), self.homes());
         Box::pin(async move {
-            for _ in 0..=limits::REMOTE_RESENDS {
-                let Some((link, _)) = home else { break };
-                let replied = link.settle(&asked).await;
-                let Err(failure) = &replied else { return replied };
-                home = match homes.learn(failure) {
-                    None => return replied,
-                    moved => moved,
-                };
-            }
-            Err(nowhere(asked.asked()))
+            let asked = &asked;
+            homes.ask(asked.asked(), home, |link| async move { link.settle(asked).await }).await
         })
     }
 }
 
 impl Link {
-    async fn carry(&self, head: &Head, arguments: Bytes) -> Carried {
+    async fn carry(&self, head: &Head, within: Duration, arguments: Bytes) -> Carried {
         let started = Instant::now();
         let asked = format!("`{}.{}` of `{}`", head.interface, head.function, head.context);
         let request = || {
-            let remaining = head.remaining.saturating_sub(started.elapsed());
+            let remaining = within.saturating_sub(started.elapsed());
             wire::request(&self.authority, &self.system, head, remaining, arguments.clone())
         };
         let sending = async {
@@ -276,15 +265,15 @@ impl Link {
             }
             self.send(&head.context, &request).await
         };
-        let sent = timeout(head.remaining, sending).await;
+        let sent = timeout(within, sending).await;
         let (outcome, carried) = self.came_of(&head.context, &asked, sent.ok());
         self.metrics.called(&self.peer, outcome, started.elapsed());
         carried
     }
 
-    async fn ask(&self, ask: Ask) -> Asked {
+    async fn ask(&self, ask: &Ask) -> Asked {
         let asked = format!("the events of `{}` of `{}` for `{}`", ask.interface, ask.publisher, ask.subscriber);
-        let request = || wire::outbox::request(&self.authority, &self.system, &ask);
+        let request = || wire::outbox::request(&self.authority, &self.system, ask);
         let sent = timeout(ask.remaining, self.send(&ask.publisher, &request)).await;
         let (outcome, carried) = self.came_of(&ask.publisher, &asked, sent.ok());
         self.metrics.asked(&self.peer, outcome);

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::link::Link;
-use super::{Client, Lost, begin, collected, nowhere};
+use super::{Client, Lost, begin, collected};
 use crate::limits;
 use crate::remote::http2::Body;
 use crate::remote::totals::{Opening, Page, Pages, TotalAsk, Totals};
@@ -18,18 +18,10 @@ use crate::remote::wire::{self, Rejection};
 
 impl Totals for Client {
     fn open(&self, ask: TotalAsk) -> Opening {
-        let (mut home, homes) = (self.home(&ask.context), self.homes());
+        let (home, homes) = (self.home(&ask.context), self.homes());
         Box::pin(async move {
-            for _ in 0..=limits::REMOTE_RESENDS {
-                let Some((link, _)) = home else { break };
-                let opened = link.open(&ask).await;
-                let Err(failure) = &opened else { return opened };
-                home = match homes.learn(failure) {
-                    None => return opened,
-                    moved => moved,
-                };
-            }
-            Err(nowhere(&ask.context))
+            let ask = &ask;
+            homes.ask(&ask.context, home, |link| async move { link.open(ask).await }).await
         })
     }
 }

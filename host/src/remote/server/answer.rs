@@ -105,13 +105,18 @@ async fn respond(
             let context = ask.publisher.to_string();
             let carried = tokio::select! {
                 carried = events(shared, connected, ask) => carried,
-                () = cancelled.wait() => Err(Failure::Absent { context, reason: "its asker went away".to_owned() }),
+                () = cancelled.wait() => Err(gone_away(context)),
             };
             shared.metrics.answered_ask(&connected.names.host, wire::answered(&carried));
             return at_once(wire::carried(carried));
         }
         Ok(Wanted::Total(ask)) => {
-            let (carried, sheet) = match sheet::open(shared, connected, ask).await {
+            let context = ask.context.to_string();
+            let opened = tokio::select! {
+                opened = sheet::open(shared, connected, ask) => opened,
+                () = cancelled.wait() => Err(gone_away(context)),
+            };
+            let (carried, sheet) = match opened {
                 Ok(sheet) => (Ok(Bytes::new()), Some(sheet)),
                 Err(failure) => (Err(failure), None),
             };
@@ -135,6 +140,11 @@ async fn respond(
         shared.metrics.answered(&connected.names.host, rejection.name());
     }
     at_once(wire::rejected(&rejection))
+}
+
+/// For the figures: no caller hears of it.
+fn gone_away(context: String) -> Failure {
+    Failure::Absent { context, reason: "its asker went away".to_owned() }
 }
 
 /// What is asked for, if the other host may ask for it.
