@@ -93,7 +93,12 @@ impl<'r> Departure<'r> {
     pub async fn step_within(&self, name: &str, body: Bytes, ms: u64) -> Result<Bytes, Refused> {
         let step = Step { context: self.context.clone(), name: name.to_owned() };
         let taken = self.inner.client.step(&self.owner.host, &step, body, Duration::from_millis(ms)).await;
-        taken.map_err(|why| Refused::new(format!("`{}` stays here: {why}", self.context), "see the logs of both hosts"))
+        taken.map_err(|why| {
+            let (context, host) = (self.context, &self.owner.host);
+            // What the other host says of itself does not name it.
+            let why = if why.contains(&format!("`{host}`")) { why } else { format!("host `{host}`: {why}") };
+            Refused::new(format!("`{context}` stays here: {why}"), "see the logs of both hosts")
+        })
     }
 }
 

@@ -252,6 +252,7 @@ impl Relocator {
             let noted = Homes::change(&self.0.manifest.host.data, |homes| {
                 homes.pending.insert(context.to_string(), pending);
             });
+            arrival.reserve()?;
             noted.map_err(|error| chain(&error))
         })?;
         arrival.expected = true;
