@@ -188,7 +188,7 @@ impl Held {
     /// # Errors
     /// When the commit failed, or when what became of it is not known: then no statement works either.
     pub fn hand_over(self, to: &Owner) -> Result<(), NotHandedOver> {
-        self.leave(to, fault::point)
+        self.leave(to, false)
     }
 
     /// As `hand_over`, of a file that was made to see how long it takes: without the points at which tests let the
@@ -197,14 +197,14 @@ impl Held {
     /// # Errors
     /// As `hand_over`.
     pub fn rehearse(self, to: &Owner) -> Result<(), NotHandedOver> {
-        self.leave(to, |_| {})
+        self.leave(to, true)
     }
 
-    fn leave(mut self, to: &Owner, point: fn(&'static str)) -> Result<(), NotHandedOver> {
+    fn leave(mut self, to: &Owner, rehearsal: bool) -> Result<(), NotHandedOver> {
         let database = self.database.clone();
         let health = &database.writer.health;
         let Some(mut lease) = self.lease.take() else { return Ok(()) };
-        let handed = blocking::block_in_place(|| last_commit(&lease, to, point));
+        let handed = blocking::block_in_place(|| last_commit(&lease, to, rehearsal));
         match &handed {
             Ok(()) | Err(NotHandedOver::Unknown(_)) => {
                 health.moved(to);
@@ -217,7 +217,7 @@ impl Held {
     }
 }
 
-fn last_commit(lease: &Lease, to: &Owner, point: fn(&'static str)) -> Result<(), NotHandedOver> {
+fn last_commit(lease: &Lease, to: &Owner, rehearsal: bool) -> Result<(), NotHandedOver> {
     let connection = lease.connection().map_err(NotHandedOver::No)?;
     let no = |error: rusqlite::Error| NotHandedOver::No(connection.explain(&error));
     connection.run_as_host("BEGIN IMMEDIATE").map_err(no)?;
@@ -231,9 +231,13 @@ fn last_commit(lease: &Lease, to: &Owner, point: fn(&'static str)) -> Result<(),
         connection.run_as_host("ROLLBACK").ok();
         return Err(no(error));
     }
-    point("move.before-hand-over");
+    if !rehearsal {
+        fault::point("move.before-hand-over");
+    }
     let committed = connection.run_as_host("COMMIT");
-    point("move.after-hand-over");
+    if !rehearsal {
+        fault::point("move.after-hand-over");
+    }
     committed.map_err(|error| {
         // A write of the log that found no room: what it wrote has no end, so no start finds the commit there.
         let code = error.sqlite_error().map(|code| code.extended_code);

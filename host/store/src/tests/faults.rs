@@ -155,8 +155,10 @@ fn a_disk_that_takes_no_more_is_full_not_broken() {
 #[test]
 fn child_on_a_small_disk() {
     let Some(database) = inherited() else { return };
-    let ballast = std::path::PathBuf::from(std::env::var_os(CHILD).unwrap()).join("ballast");
+    let folder = std::path::PathBuf::from(std::env::var_os(CHILD).unwrap());
+    let (ballast, filler) = (folder.join("ballast"), folder.join("filler"));
     std::fs::write(&ballast, vec![0_u8; 300_000]).unwrap();
+    database.claim("books", soon()).unwrap();
     let cover = vec![7_u8; 50_000];
     let insert = "INSERT INTO item (name, cover) VALUES (?1, ?2)";
     let (mut kept, mut full) = (0, 0);
@@ -172,6 +174,11 @@ fn child_on_a_small_disk() {
     assert!(matches!(database.trouble(), Some(Trouble::NoRoom { .. })), "{:?}", database.trouble());
     database.tend();
     assert!(database.is_troubled(), "it has no room yet");
+    // As much as still fits. A last commit that finds no room is certainly not one.
+    assert!(std::fs::write(&filler, vec![0_u8; 2_000_000]).is_err());
+    let handed = database.hold(soon()).unwrap().hand_over(&Owner { host: "records".to_owned(), token: 2 });
+    assert!(matches!(handed, Err(NotHandedOver::No(_))), "{handed:?}");
+    std::fs::remove_file(filler).unwrap();
     std::fs::remove_file(ballast).unwrap();
     database.tend();
     assert_eq!(database.trouble(), None);
@@ -179,6 +186,7 @@ fn child_on_a_small_disk() {
     drop(database);
     let again = inherited().unwrap();
     assert_eq!(number_in(&again.query("SELECT count(*) FROM item", &[], soon()).unwrap()), kept + 1);
+    assert_eq!(again.owner().unwrap().map(|owner| owner.token), Some(1));
     println!("healed");
 }
 
