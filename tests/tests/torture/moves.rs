@@ -106,10 +106,9 @@ impl Pause {
         };
         let happened = sorted(&|pause| pause.happened as f64);
         println!("pause: {} us median, {} p99, {} at most", happened(50), happened(99), happened(100));
-        let total = |prediction: &PausePrediction| prediction.median.total_us() as f64;
-        let by: [(&str, fn(&Self) -> &PausePrediction); 2] =
-            [("dry run", |pause| &pause.dry), ("move", |pause| &pause.predicted)];
-        for (name, of) in by {
+        let total = |prediction: PausePrediction| prediction.median.total_us() as f64;
+        for name in ["dry run", "move"] {
+            let of = |pause: &Self| if name == "move" { pause.predicted } else { pause.dry };
             let predicted = sorted(&|pause| total(of(pause)));
             let ratio = sorted(&|pause| total(of(pause)) / pause.happened as f64);
             let inside = pauses.iter().filter(|pause| pause.happened <= of(pause).p90.total_us()).count();
