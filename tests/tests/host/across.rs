@@ -10,6 +10,7 @@ use seam::delivery::SubscriptionStatus;
 use seam_store::{Config, Database, Rows, Value};
 use seam_tests::System;
 use seam_tests::host::{Host, seam, signal};
+use seam_tests::placed::Placed;
 use seam_tests::publishing::{PUBLISHES, Reader, publisher};
 use seam_tests::wait::{TIMEOUT, until};
 
@@ -21,21 +22,13 @@ struct Two {
 
 impl Two {
     fn new() -> Result<Self> {
-        let port = || -> Result<u16> { Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()) };
         let subscribes = "store = true\nat = \"books\"\nsubscribes.\"t:book/events\" = { batch = 10 }";
-        let system = System::new()
-            .context("book", &publisher()?, PUBLISHES)?
-            .context("reader", &Reader::default().component()?, subscribes)?
-            .lines(&format!(
-                "[hosts.shop]\naddress = \"127.0.0.1:{}\"\n[hosts.books]\naddress = \"127.0.0.1:{}\"\ndata = \"books\"\n\
-                 listen = [\"127.0.0.1:0\"]\n[placement]\ndefault = \"shop\"",
-                port()?,
-                port()?
-            ));
-        let manifest = system.write()?;
-        for arguments in [&["cert", "authority"][..], &["cert", "host", "shop"], &["cert", "host", "books"]] {
-            ensure!(seam(&manifest, &[&["--as", "shop"], arguments].concat())?.status.success(), "{arguments:?}");
-        }
+        let system = System::new().context("book", &publisher()?, PUBLISHES)?.context(
+            "reader",
+            &Reader::default().component()?,
+            subscribes,
+        )?;
+        let Placed { system, manifest } = Placed::new(system, &["shop", "books"])?;
         Ok(Self { system, manifest })
     }
 

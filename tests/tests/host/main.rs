@@ -24,6 +24,7 @@ mod long_calls;
 mod mistakes;
 mod mistakes_made;
 mod moving;
+mod moving_disks;
 mod one_moment;
 mod operating_events;
 mod operating_sagas;

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use seam_store::InvariantKind::Total;
 use seam_tests::System;
 use seam_tests::host::{Host, seam};
+use seam_tests::placed::Placed;
 use seam_tests::version::Version;
 use seam_tests::wait::{TIMEOUT, until};
 
@@ -28,22 +29,12 @@ struct Two {
 
 impl Two {
     fn new() -> Result<Self> {
-        let port = || -> Result<u16> { Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()) };
         let two = declaring(&[TABLE, "INSERT INTO seen (n) VALUES (2)"]);
         let system = System::new()
             .context("one", &declaring(&[TABLE, ONE]).wasm()?, "store = true")?
             .context("two", &two.wasm()?, "store = true\nat = \"books\"")?
-            .lines("[[reconcile]]\ntotal = \"sum\"\nafter = \"0s\"")
-            .lines(&format!(
-                "[hosts.shop]\naddress = \"127.0.0.1:{}\"\n[hosts.books]\naddress = \"127.0.0.1:{}\"\ndata = \"books\"\n\
-                 listen = [\"127.0.0.1:0\"]\n[placement]\ndefault = \"shop\"",
-                port()?,
-                port()?
-            ));
-        let manifest = system.write()?;
-        for arguments in [&["cert", "authority"][..], &["cert", "host", "shop"], &["cert", "host", "books"]] {
-            ensure!(seam(&manifest, &[&["--as", "shop"], arguments].concat())?.status.success(), "{arguments:?}");
-        }
+            .lines("[[reconcile]]\ntotal = \"sum\"\nafter = \"0s\"");
+        let Placed { system, manifest } = Placed::new(system, &["shop", "books"])?;
         Ok(Self { system, manifest })
     }
 

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use seam_tests::System;
 use seam_tests::host::{Host, seam, signal};
 use seam_tests::joint::{DESK, Said, desk, keeper};
+use seam_tests::placed::Placed;
 use seam_tests::wait::{TIMEOUT, until};
 
 /// The coordinator's, and those of `left` and `right`.
@@ -26,25 +27,12 @@ const WRITTEN: Said = Said { left: 0, right: 0, end: "ok" };
 
 impl Three {
     fn new() -> Result<Self> {
-        let mut lines = "[placement]\ndefault = \"shop\"\n".to_owned();
-        for host in HOSTS {
-            let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-            lines += &format!("[hosts.{host}]\naddress = \"127.0.0.1:{port}\"\nlisten = [\"127.0.0.1:0\"]\n");
-            if host != "shop" {
-                lines += &format!("data = \"{host}\"\n");
-            }
-        }
         let system = System::new()
             .context("desk", &desk()?, DESK)?
             .context("left", &keeper("left")?, "store = true\nat = \"books\"")?
-            .context("right", &keeper("right")?, "store = true\nat = \"stock\"")?
-            .lines(&lines);
-        let manifest = system.write()?;
-        let three = Self { system, manifest, up: BTreeMap::new(), expect: Default::default() };
-        for arguments in [vec!["cert", "authority"]].into_iter().chain(HOSTS.map(|host| vec!["cert", "host", host])) {
-            ensure!(three.seam("shop", &arguments)?.status.success(), "{arguments:?}");
-        }
-        Ok(three)
+            .context("right", &keeper("right")?, "store = true\nat = \"stock\"")?;
+        let Placed { system, manifest } = Placed::new(system, &HOSTS)?;
+        Ok(Self { system, manifest, up: BTreeMap::new(), expect: Default::default() })
     }
 
     fn data(&self, host: &str) -> PathBuf {
