@@ -364,6 +364,7 @@ impl World {
                 Reply::Span(file.span(&ask.interface, after, up_to, most).map_err(unread)?)
             }
             Question::Kinds { after } => Reply::Kinds(file.kinds(&ask.interface, after).map_err(unread)?),
+            Question::Bounds { at } => Reply::Bounds(file.bounds(&ask.interface, at).map_err(unread)?),
         })
     }
 

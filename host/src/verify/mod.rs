@@ -14,6 +14,7 @@ mod across;
 mod apart;
 mod error;
 mod events;
+mod events_apart;
 mod offline;
 mod own;
 mod promises;

@@ -92,7 +92,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use accounts::{Account, account};
+pub use accounts::{Account, Bounds, EventAside, Published, account, account_apart};
 pub use bell::Listener;
 pub use bond::Bond;
 pub use compare::Difference;
