@@ -414,7 +414,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::History { context, format } => {
             deploy::history(&global.load_host_of(context.as_deref())?, context.as_deref(), format)
         }
-        Command::Logs(options) => logs::run(&global.load_host_of(options.context.as_deref())?, &options),
+        Command::Logs(options) => logs::run(global, &options),
         Command::Route(options) => route::run(global, &options),
         Command::Pretend(options) => pretend::run(global, &options),
         Command::Events(options) => events::run(global, options),

@@ -19,7 +19,8 @@ pub(super) fn pairs(subjects: &[Subject]) -> Vec<Pair<'_>> {
     let mut pairs = Vec::new();
     for subscriber in subjects {
         for interface in &subscriber.events.subscribes {
-            let publishes = |other: &&Subject| other.events.publishes.contains(interface);
+            let is_seen = |other: &Subject| !(other.is_elsewhere && subscriber.is_elsewhere);
+            let publishes = |other: &&Subject| is_seen(other) && other.events.publishes.contains(interface);
             let with = |publisher| Pair { publisher, subscriber, interface };
             pairs.extend(subjects.iter().filter(publishes).map(with));
         }

@@ -33,10 +33,10 @@ mod totals;
 use serde::{Deserialize, Serialize};
 
 pub use across::{Elsewhere, Lender};
-pub use copies::{Components, verify_backup};
+pub use copies::{Components, verify_backups};
 pub use error::Error;
 pub use live::verify_live;
-pub use report::{Check, CheckKind, Outcome, Report, Verdict};
+pub use report::{Check, CheckKind, How, Outcome, Part, Report, Verdict};
 pub use sides::{compared_by, is_declared_by};
 pub use stopped::verify_stopped;
 pub use totals::{TotalLook, declaring, look_at_total, undeclared};
