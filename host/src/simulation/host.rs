@@ -417,7 +417,7 @@ impl Carrier for Lines {
 /// Has another host do a step of a transaction.
 pub fn settle_from(world: Option<Arc<World>>, host: usize, request: Request) -> Replying {
     let asked = request.asked().to_string();
-    if let (Some(world), Step::RollBack) = (&world, request.step) {
+    if let (Some(world), Step::RollBack) = (&world, &request.step) {
         // It is not waited for.
         let to = world.placed(&asked);
         let ignored: Back = Arc::new(|_| {});

@@ -37,7 +37,7 @@ pub use copies::{Components, verify_backups};
 pub use error::Error;
 pub use live::verify_live;
 pub use report::{Check, CheckKind, How, Outcome, Part, Report, Verdict};
-pub use sides::{compared_by, is_declared_by};
+pub use sides::{compared_by, deciding_file, is_declared_by};
 pub use stopped::verify_stopped;
 pub use totals::{TotalLook, declaring, look_at_total, undeclared};
 pub use unlooked::Unlooked;

@@ -4,7 +4,7 @@
 //! only read. Writes take turns on one connection and share commits. However a caller ends, its transaction is rolled
 //! back when it is dropped, and the connection is clean for the next one.
 //!
-//! Floors, each importing only those after it: `accounts, migrate, promises, register -> examine -> moment -> compare,
+//! Floors, each importing only those after it: `acceptances, accounts, migrate, promises, register -> examine -> moment -> compare,
 //! copy, feed, follow, inbox, inspect, invariant, saga, schedules, timers, two_phase -> outbox, schema -> database ->
 //! transaction -> writer, readers -> sealing, votes -> look -> open, host, health -> connection, full_text -> tails ->
 //! log_file, mark, bounded -> confine, functions, program, redo, row_seals, sql, statistics, vfs -> bond -> copies ->
@@ -26,6 +26,7 @@ pub mod private;
 pub mod text;
 pub mod visible;
 
+mod acceptances;
 mod accounts;
 mod bell;
 mod bond;
@@ -92,6 +93,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use acceptances::Acceptance;
 pub use accounts::{Account, Bounds, EventAside, Published, account, account_apart};
 pub use bell::Listener;
 pub use bond::Bond;

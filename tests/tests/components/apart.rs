@@ -106,7 +106,6 @@ fn asked(here: &Registry, function: &str, n: Option<u32>) -> Result<(Head, Bytes
 #[test]
 fn a_thousand_calls_that_wait_for_another_host_hold_no_thread_and_hold_up_no_other_call() -> Result<()> {
     const CALLS: usize = 1_000;
-    // One function has half of the callee's share, so half of the calls wait on the way into the callee.
     let limits = "limits = { concurrency = 1000, queue = 2000, per_callee = 1000, context_memory_mb = 4096, \
                   instance_memory_mb = 1 }";
     let system = system(limits)?;
@@ -122,8 +121,8 @@ fn a_thousand_calls_that_wait_for_another_host_hold_no_thread_and_hold_up_no_oth
     wire.close();
     let waiting: Vec<_> = (0..CALLS).map(|_| Ok(answer(asked(here, "ask", Some(6))?))).collect::<Result<_>>()?;
     let under_way = || -> Result<u32> { Ok(here.live("asking")?.generation().occupancy().0) };
-    eventually("half of the calls wait for the other host, and half to be sent there", || {
-        Ok(under_way()? as usize == CALLS && wire.waiting.load(Ordering::SeqCst) == CALLS / 2)
+    eventually("all wait for the other host: its only function has the callee's whole share", || {
+        Ok(under_way()? as usize == CALLS && wire.waiting.load(Ordering::SeqCst) == CALLS)
     })?;
     for _ in 0..10 {
         let other = runtime.block_on(answer(asked(here, "count", None)?))?;
@@ -135,6 +134,42 @@ fn a_thousand_calls_that_wait_for_another_host_hold_no_thread_and_hold_up_no_oth
         let results = runtime.block_on(call)?.map_err(|failure| anyhow::anyhow!("{failure}"))?;
         assert_eq!(results.to_vec(), [0, 12], "ok(12)");
     }
+    Ok(())
+}
+
+/// How many calls of `asking` are in `numbers`, wait for it, and did not enter it.
+fn load(here: &Registry) -> Result<(u32, u32, u64)> {
+    let loads = here.live("asking")?.generation().callee_loads();
+    Ok(loads.first().map_or((0, 0, 0), |load| (load.inside, load.waiting, load.refused)))
+}
+
+/// Has more calls come than there is room for, none of which is answered before `end`, and sees how many get it.
+fn flood(here: &Registry, ms: u64, end: impl FnOnce()) -> Result<(u32, u32, u64)> {
+    const CALLS: usize = 12;
+    std::thread::scope(|scope| {
+        for _ in 0..CALLS {
+            guest_thread(scope, || drop(call(here, "asking", "ask", &[Val::U32(4)], ms)))?;
+        }
+        let all = |(inside, waiting, refused): (u32, u32, u64)| u64::from(inside + waiting) + refused;
+        let there = eventually("all have come", || Ok(all(load(here)?) == CALLS as u64));
+        let found = load(here);
+        end();
+        there.and(found)
+    })
+}
+
+/// The manifest's `per_callee` and `queue` are what a caller gets, wherever the callee lives.
+#[test]
+fn as_many_calls_are_in_a_callee_on_another_host_as_in_one_beside_it() -> Result<()> {
+    let limits = "limits = { concurrency = 16, per_callee = 6, queue = 4 }";
+    let (together, system) = (system(limits)?, system(limits)?);
+    let beside = together.start()?.map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
+    let slow = seam_runtime::pretend::parse("asking->numbers latency=9s").map_err(|error| anyhow::anyhow!("{error}"))?;
+    beside.pretend(&slow, || 7).map_err(|error| anyhow::anyhow!("{error}"))?;
+    assert_eq!(flood(&beside, 3_000, || {})?, (6, 4, 2), "in one process");
+    let Apart { here, wire, .. } = &system.start_apart(&["numbers"])?;
+    wire.close();
+    assert_eq!(flood(here, MS, || wire.open())?, (6, 4, 2), "over two hosts");
     Ok(())
 }
 

@@ -25,6 +25,7 @@ mod mistakes;
 mod mistakes_made;
 mod moving;
 mod one_moment;
+mod one_trace;
 mod operating_events;
 mod operating_sagas;
 mod origins;

@@ -124,6 +124,23 @@ fn contexts_of_two_hosts_are_compared_by_one_of_them_and_not_known_while_the_oth
 }
 
 #[test]
+fn what_is_accepted_stays_so_when_another_host_becomes_the_one_that_compares() -> Result<()> {
+    let two = Two::new()?;
+    for host in ["shop", "books"] {
+        two.says("shop", &["cert", "host", host, "--contexts", "one,two", "--replace"], 0, &[])?;
+    }
+    let (_books, _shop) = (two.up("books")?, two.up("shop")?);
+    two.says("shop", &["reconcile", "run"], 1, &["one 1, two 2"])?;
+    two.says("shop", &["reconcile", "accept", "sum", "all", "--why", "kept for the fair", "--yes"], 0, &[])?;
+    two.says("shop", &["reconcile"], 0, &["accepted"])?;
+    two.says("books", &["absorb", "one"], 0, &[])?;
+    two.says("shop", &["reconcile"], 0, &["sum: host `books` looks at it"])?;
+    two.says("books", &["reconcile", "run"], 0, &["one 1, two 2", "accepted"])?;
+    two.says("books", &["reconcile", "show", "sum", "all"], 0, &["kept for the fair"])?;
+    Ok(())
+}
+
+#[test]
 fn one_command_compares_the_files_of_stopped_hosts_and_backups_of_several() -> Result<()> {
     let two = Two::new()?;
     let (books, shop) = (two.up("books")?, two.up("shop")?);
