@@ -64,8 +64,8 @@ pub enum Step {
     RollBack,
     /// What was decided.
     AskDecision,
-    /// The participant is going to call `callee`, a context of a third host: the coordinator's host counts the call, and
-    /// has that host vote, too.
+    /// The participant is going to call `callee`, a context of a third host: the coordinator's host counts the call,
+    /// and has that host vote, too.
     Join { callee: ContextName },
     /// Whether the file of the participant waits for the decision, or an operator's choice for it.
     AskPromise,

@@ -2,8 +2,8 @@
 //!
 //! The subscriber's file is seen first, and the publisher's host is asked after that. So the outbox knows whatever the
 //! subscriber has taken. What the publisher has forgotten meanwhile is compared with how far the subscriber is then.
-//! Not here: what is compared (`seam_store::account_apart`), pairs on one host (`events`). A pair whose subscriber lives
-//! elsewhere is for that host.
+//! Not here: what is compared (`seam_store::account_apart`), pairs on one host (`events`). A pair whose subscriber
+//! lives elsewhere is for that host.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -161,7 +161,8 @@ fn flood(here: &Registry, ms: u64, end: impl FnOnce()) -> Result<(u32, u32, u64)
 /// The manifest's `per_callee` and `queue` are what a caller gets, wherever the callee lives.
 #[test]
 fn as_many_calls_are_in_a_callee_on_another_host_as_in_one_beside_it() -> Result<()> {
-    let limits = "limits = { concurrency = 16, per_callee = 6, queue = 4 }";
+    let limits = "limits = { concurrency = 16, per_callee = 6, queue = 4, context_memory_mb = 512, \
+                  instance_memory_mb = 1 }";
     let (together, system) = (system(limits)?, system(limits)?);
     let beside = together.start()?.map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
     let slow = seam_runtime::pretend::parse("asking->numbers latency=9s").map_err(|error| anyhow::anyhow!("{error}"))?;

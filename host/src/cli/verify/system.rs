@@ -1,6 +1,6 @@
 //! A system of several hosts, verified by one command: those that run on this machine verify themselves and what they
-//! have in common, and the files of those that are stopped are looked at together. What a host has that is neither is not
-//! checked, by name.
+//! have in common, and the files of those that are stopped are looked at together. What a host has that is neither is
+//! not checked, by name.
 //!
 //! Not here: what between two hosts is compared (`verify`).
 

@@ -75,6 +75,7 @@ mod tests {
             field::TRANSACTION,
             field::COORDINATOR,
             field::BEFORE,
+            field::CALLEE,
             field::AT,
             field::SIDE,
             field::TRACE,
