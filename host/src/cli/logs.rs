@@ -100,9 +100,12 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
     }
 }
 
+/// A host, if its name is shown, and the folder of its log.
+type HostLog = (Option<String>, PathBuf);
+
 /// The hosts whose logs are shown, each with its folder, and the manifest: the one that `--as` names, without its name,
 /// or all that have a log on this machine. A context may have moved from one to another.
-fn hosts(global: &Global, options: &Options) -> Result<(Manifest, Vec<(Option<String>, PathBuf)>), CommandError> {
+fn hosts(global: &Global, options: &Options) -> Result<(Manifest, Vec<HostLog>), CommandError> {
     let manifest = global.load()?;
     let all = &manifest.placement.hosts;
     if global.host.is_none() && !global.together && all.iter().any(|host| folder::logs(&host.data).is_dir()) {
