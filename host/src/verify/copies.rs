@@ -91,7 +91,7 @@ pub fn verify_backups(
         Some((manifest, components)) => components.of(entry, &manifest.host.data),
         None => Source::of(entry),
     };
-    let mut declared = offline::declared(first, compiler, &source)?;
+    let declared = offline::declared(first, compiler, &source)?;
     let mut subjects = Vec::new();
     for context in &first.contexts {
         let name = context.settings.name.to_string();
@@ -102,24 +102,29 @@ pub fn verify_backups(
         if context.settings.store.is_none() || !is_wanted {
             continue;
         }
-        let file = match (in_first, in_second) {
+        let data = lives.map_or(&first.host.data, |(manifest, _)| &manifest.host.data);
+        let mut add = |file| {
+            subjects.push(Subject {
+                file,
+                declared: offline::of(&declared, &name),
+                context: name.clone(),
+                events: (&context.settings).into(),
+                promise: None,
+                is_elsewhere: false,
+            });
+        };
+        if first.placement.is_copied(&context.settings.name) {
+            // Each copy has a file of its own.
+            backups.iter().filter(|one| one.has(&name)).for_each(|one| add(file(one, context, data)));
+            continue;
+        }
+        add(match (in_first, in_second) {
             (Some(one), Some(other)) => Err(Fault::Unreadable {
                 why: format!("the backups `{}` and `{}` both hold a file of it", one.name, other.name),
                 remedy: "name one backup of each host".to_owned(),
             }),
-            (Some(one), None) => {
-                let data = lives.map_or(&first.host.data, |(manifest, _)| &manifest.host.data);
-                file(one, context, data)
-            }
+            (Some(one), None) => file(one, context, data),
             (None, _) => Err(missing(&backups, &name, hosts.len() > 1)),
-        };
-        subjects.push(Subject {
-            file,
-            declared: offline::of(&mut declared, &name),
-            context: name,
-            events: (&context.settings).into(),
-            promise: None,
-            is_elsewhere: false,
         });
     }
     for file in backups.iter().flat_map(|one| &one.backup.files).filter(|file| first.context(&file.context).is_none()) {
@@ -132,7 +137,7 @@ pub fn verify_backups(
         let why = format!("it lives on host `{host}`, of which no backup was named");
         (why, "name a backup of each host: `seam verify --backup NAME --backup NAME`".to_owned())
     };
-    subjects.append(&mut offline::elsewhere(first, &subjects, &mut declared, &away));
+    subjects.append(&mut offline::elsewhere(first, &subjects, &declared, &away));
     let taken = |one: &Opened| OffsetDateTime::parse(&one.backup.taken, &Rfc3339).ok();
     let last = backups.iter().filter_map(taken).max().unwrap_or_else(OffsetDateTime::now_utc);
     let report = offline::report(subjects, last, request, progress)?;

@@ -49,8 +49,8 @@ pub(super) fn declared(
 }
 
 /// What `context` declares.
-pub(super) fn of(declared: &mut Declared, context: &str) -> Result<Vec<Invariant>, Fault> {
-    declared.remove(context).unwrap_or_else(|| {
+pub(super) fn of(declared: &Declared, context: &str) -> Result<Vec<Invariant>, Fault> {
+    declared.get(context).cloned().unwrap_or_else(|| {
         let why = format!("no component of `{context}` says what holds in its file");
         let remedy = "add the context to the manifest, or build it: `seam build`".to_owned();
         Err(Fault::Unreadable { why, remedy })
@@ -62,7 +62,7 @@ pub(super) fn of(declared: &mut Declared, context: &str) -> Result<Vec<Invariant
 pub(super) fn elsewhere(
     manifest: &Manifest,
     subjects: &[Subject],
-    declared: &mut Declared,
+    declared: &Declared,
     away: &dyn Fn(&str) -> (String, String),
 ) -> Vec<Subject> {
     let mut elsewhere = Vec::new();

@@ -36,16 +36,16 @@ pub fn verify_stopped(
     let opened: Result<Vec<_>, _> = manifests.iter().map(|one| Stopped::open(one).map(|stopped| (one, stopped))).collect();
     let opened = opened?;
     let Some((first, _)) = opened.first() else { return Err(Error::NoData { path: String::new() }) };
-    let mut declared = offline::declared(first, compiler, &|entry| {
+    let declared = offline::declared(first, compiler, &|entry| {
         let lives_there = |(manifest, _): &&(&Manifest, Stopped)| lives_on(manifest, entry.name.as_str());
         let of = opened.iter().find(lives_there).or(opened.first());
         of.map_or_else(|| Source::of(entry), |(_, stopped)| stopped.sources.of(entry))
     })?;
     let (mut subjects, mut files) = (Vec::new(), Vec::new());
     for (manifest, stopped) in &opened {
-        of_host(manifest, stopped, &mut declared, (&mut subjects, &mut files));
+        of_host(manifest, stopped, &declared, (&mut subjects, &mut files));
     }
-    subjects.append(&mut offline::elsewhere(first, &subjects, &mut declared, away));
+    subjects.append(&mut offline::elsewhere(first, &subjects, &declared, away));
     let copies = tempfile::tempdir().map_err(Error::Temporary)?;
     promises::resolve(&mut subjects, copies.path());
     offline::report(subjects, offline::last_written(&files), request, progress)
@@ -59,7 +59,7 @@ fn lives_on(manifest: &Manifest, context: &str) -> bool {
 fn of_host(
     manifest: &Manifest,
     stopped: &Stopped,
-    declared: &mut Declared,
+    declared: &Declared,
     (subjects, files): (&mut Vec<Subject>, &mut Vec<PathBuf>),
 ) {
     let data = &manifest.host.data;
