@@ -137,43 +137,6 @@ fn a_thousand_calls_that_wait_for_another_host_hold_no_thread_and_hold_up_no_oth
     Ok(())
 }
 
-/// How many calls of `asking` are in `numbers`, wait for it, and did not enter it.
-fn load(here: &Registry) -> Result<(u32, u32, u64)> {
-    let loads = here.live("asking")?.generation().callee_loads();
-    Ok(loads.first().map_or((0, 0, 0), |load| (load.inside, load.waiting, load.refused)))
-}
-
-/// Has more calls come than there is room for, none of which is answered before `end`, and sees how many get it.
-fn flood(here: &Registry, ms: u64, end: impl FnOnce()) -> Result<(u32, u32, u64)> {
-    const CALLS: usize = 12;
-    std::thread::scope(|scope| {
-        for _ in 0..CALLS {
-            guest_thread(scope, || drop(call(here, "asking", "ask", &[Val::U32(4)], ms)))?;
-        }
-        let all = |(inside, waiting, refused): (u32, u32, u64)| u64::from(inside + waiting) + refused;
-        let there = eventually("all have come", || Ok(all(load(here)?) == CALLS as u64));
-        let found = load(here);
-        end();
-        there.and(found)
-    })
-}
-
-/// The manifest's `per_callee` and `queue` are what a caller gets, wherever the callee lives.
-#[test]
-fn as_many_calls_are_in_a_callee_on_another_host_as_in_one_beside_it() -> Result<()> {
-    let limits = "limits = { concurrency = 16, per_callee = 6, queue = 4, context_memory_mb = 512, \
-                  instance_memory_mb = 1 }";
-    let (together, system) = (system(limits)?, system(limits)?);
-    let beside = together.start()?.map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
-    let slow = seam_runtime::pretend::parse("asking->numbers latency=9s").map_err(|error| anyhow::anyhow!("{error}"))?;
-    beside.pretend(&slow, || 7).map_err(|error| anyhow::anyhow!("{error}"))?;
-    assert_eq!(flood(&beside, 3_000, || {})?, (6, 4, 2), "in one process");
-    let Apart { here, wire, .. } = &system.start_apart(&["numbers"])?;
-    wire.close();
-    assert_eq!(flood(here, MS, || wire.open())?, (6, 4, 2), "over two hosts");
-    Ok(())
-}
-
 #[test]
 fn a_caller_that_goes_away_ends_the_work_on_the_other_side() -> Result<()> {
     let system = System::new().context("numbers", &numbers(), "")?.context(

@@ -13,8 +13,8 @@ use seam_tests::host::seam;
 use seam_tests::repo;
 use seam_tests::shop::Shop;
 
-/// Runs `seam verify` for all hosts, or of the backups that they have made, if there are any: its exit code, and what it
-/// says.
+/// Runs `seam verify` for all hosts, or of the backups that they have made, if there are any: its exit code, and what
+/// it says.
 fn verify(shop: &Shop, backups: &BTreeMap<&str, String>) -> Result<(i32, Report)> {
     let named = backups.values().flat_map(|backup| ["--backup", backup.as_str()]);
     let args: Vec<&str> = ["verify", "--format", "json"].into_iter().chain(named).collect();

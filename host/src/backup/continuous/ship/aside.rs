@@ -36,6 +36,7 @@ impl Ship {
         // It may have been given up meanwhile.
         let Some(item) = self.spool.aside_done() else { return };
         self.board.stored(&self.context, "snapshot", item.bytes);
+        self.stored_ms = self.stored_ms.max(Some(item.at_ms));
         self.snapshot_is_stored(&item);
     }
 
