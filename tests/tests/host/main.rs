@@ -26,6 +26,7 @@ mod mistakes_made;
 mod moving;
 mod moving_disks;
 mod one_moment;
+mod one_trace;
 mod operating_events;
 mod operating_sagas;
 mod origins;
