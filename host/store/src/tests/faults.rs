@@ -186,7 +186,7 @@ fn child_on_a_small_disk() {
     std::fs::write(&filler, vec![0_u8; 2_000_000]).unwrap_err();
     let handed = again.hold(soon()).unwrap().hand_over(&Owner { host: "records".to_owned(), token: 2 });
     assert!(matches!(handed, Err(NotHandedOver::No(_))), "{handed:?}");
-    [filler, more].map(|file| std::fs::remove_file(file).unwrap());
+    [filler, more].iter().for_each(|file| std::fs::remove_file(file).unwrap());
     again.execute(insert, &["stays".into(), Value::Blob(&[])], soon()).unwrap();
     assert_eq!(again.owner().unwrap().map(|owner| owner.token), Some(1));
     println!("healed");
