@@ -227,8 +227,7 @@ async fn only_a_token_of_the_feed_opens_it_and_nothing_else_is_said() {
             let reply = orders.site.ask("GET", &path, fields).await;
             assert_eq!((reply.status, reply.field("www-authenticate")), (401, Some("Bearer")), "{fields:?}");
             // The number of the trace is made of the letters of `feed`, too.
-            let text = reply.text();
-            let text = text.split("trace:").next().unwrap_or_default();
+            let text = reply.text().split("trace:").next().unwrap_or_default().to_owned();
             assert!(!text.contains("order") && !text.contains("after") && !text.contains("feed"), "{text}");
             assert_eq!(reply.field("cache-control"), Some("no-store"));
         }
@@ -264,8 +263,7 @@ async fn other_machines_read_over_tls_alone_unless_the_manifest_allows_it() {
     assert_eq!(orders.ask(PATH, &secure).await.status, 200);
     let refused = orders.ask(PATH, &plain).await;
     assert_eq!(refused.status, 403);
-    let text = refused.text();
-    let text = text.split("trace:").next().unwrap_or_default();
+    let text = refused.text().split("trace:").next().unwrap_or_default().to_owned();
     assert!(!text.contains("TLS") && !text.contains("feed"), "{text}");
     let named = format!("GET {PATH} HTTP/1.1\r\nhost: shop.example\r\nauthorization: Bearer {TOKEN}\r\n");
     let named = orders.site.raw(format!("{named}connection: close\r\n\r\n").as_bytes()).await;
