@@ -1,0 +1,18 @@
+//! The database of another program, taken apart into contexts: what is in it, what is tangled, and what a split costs.
+//!
+//! The program goes on using its file all the while. Values of its rows never leave this crate.
+//!
+//! Floors, each importing only those after it: `survey -> difficulty, references -> blank, rows -> schema, file -> words,
+//! name -> limits`.
+//! Not here: the command line; the host, its manifest and its stores.
+
+pub mod blank;
+pub mod difficulty;
+pub mod file;
+pub mod limits;
+pub mod name;
+pub mod references;
+pub mod rows;
+pub mod schema;
+pub mod survey;
+mod words;

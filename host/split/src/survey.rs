@@ -1,0 +1,94 @@
+//! What there is in the file of another program, as one value: its schema, its rows by number, its references, and what
+//! makes each table hard to move.
+//!
+//! The schema is read at one moment. Each question about rows is asked at a moment of its own, so that the program can
+//! go on and its log does not grow.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::blank::{Blank, Program};
+use crate::difficulty::{Difficulty, difficulties};
+use crate::file::{Foreign, Header, OpenError};
+use crate::references::{Reference, look_at_rows, references};
+use crate::rows::{self, Count};
+use crate::schema::{Kind, Schema};
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Survey {
+    pub file: Header,
+    pub schema: Schema,
+    /// What only the program that made the file has.
+    pub program: Program,
+    /// What cannot be used as it is declared, and what SQLite says of it.
+    pub broken: BTreeMap<String, String>,
+    pub sizes: BTreeMap<String, Size>,
+    pub references: Vec<Reference>,
+    pub difficulties: BTreeMap<String, Vec<Difficulty>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Size {
+    pub rows: Count,
+    /// With the indexes. None: adding them up took too long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+}
+
+/// A step of a survey, before it is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Such as ``rows of `Track` ``.
+    pub what: String,
+    pub done: usize,
+    pub of: usize,
+}
+
+/// Looks at the file at `path`. `progress` hears of each step.
+///
+/// # Errors
+/// When the file cannot be read, or has changed although no program had it open.
+pub fn survey(path: &Path, mut progress: impl FnMut(&Step)) -> Result<Survey, OpenError> {
+    let file = Foreign::open(path)?;
+    let failed = |error| file.failed(error);
+    let schema = Schema::read(&file.connection).map_err(failed)?;
+    let blank = Blank::of(&schema).map_err(failed)?;
+    let mut references = references(&schema);
+
+    let (tables, of) = (schema.own().count(), schema.own().count() + references.len() + 1);
+    let mut tell = |what: String, done| progress(&Step { what, done, of });
+    tell("pages".to_owned(), 0);
+    let bytes = rows::bytes(&file).map_err(failed)?;
+    let mut sizes = BTreeMap::new();
+    for (number, table) in schema.own().enumerate() {
+        tell(format!("rows of `{}`", table.name), 1 + number);
+        let rows = match table.kind {
+            // Its module is the program's.
+            Kind::Virtual { .. } => Count::Unknown,
+            _ => rows::count(&file, table).map_err(failed)?,
+        };
+        let bytes = bytes.as_ref().map(|bytes| bytes.get(&table.name).copied().unwrap_or_default());
+        sizes.insert(table.name.clone(), Size { rows, bytes });
+    }
+    let mut done = tables;
+    let looked = look_at_rows(&file, &schema, &mut references, |reference| {
+        done += 1;
+        tell(format!("`{}` of `{}`", reference.columns.join("`, `"), reference.child), done);
+    });
+    looked.map_err(failed)?;
+    file.unchanged()?;
+    Ok(Survey {
+        file: file.header.clone(),
+        difficulties: difficulties(&schema, &blank.program),
+        program: blank.program,
+        broken: blank.broken,
+        schema,
+        sizes,
+        references,
+    })
+}
