@@ -119,7 +119,10 @@ impl Blank {
     }
 
     /// Tries until nothing of the program is missing.
-    fn with_stubs(&mut self, what: impl Fn(&Connection) -> Result<()>) -> Result<std::result::Result<(), String>> {
+    pub(crate) fn with_stubs(
+        &mut self,
+        what: impl Fn(&Connection) -> Result<()>,
+    ) -> Result<std::result::Result<(), String>> {
         for _ in 0..limits::PROGRAM_NAMES_MAX {
             let Err(error) = what(&self.connection) else { return Ok(Ok(())) };
             let text = said(&error);

@@ -14,5 +14,6 @@ pub mod name;
 pub mod references;
 pub mod rows;
 pub mod schema;
+pub mod statement;
 pub mod survey;
 mod words;

@@ -17,5 +17,16 @@ pub const SAMPLE_PLACES: u64 = 100;
 /// Functions and collations that one schema may ask of its program: each is found by one more attempt.
 pub const PROGRAM_NAMES_MAX: usize = 500;
 
+/// Bytes of one line of a log of statements. SQLite itself takes statements of up to a megabyte.
+pub const LINE_BYTES_MAX: usize = 2 << 20;
+/// Different statements of a log. A program of a hundred thousand lines has some thousand.
+pub const STATEMENTS_MAX: usize = 50_000;
+/// Different sets of tables that transactions of a log touch.
+pub const TRANSACTIONS_MAX: usize = 50_000;
+/// Connections of a log with a transaction open at once.
+pub const CONNECTIONS_MAX: usize = 10_000;
+/// Lines between two reports of how far a log is read: some tenths of a second.
+pub const LINES_PER_REPORT: u64 = 20_000;
+
 pub const LOCK_WAIT: Duration = Duration::from_millis(LOCK_WAIT_MS);
 pub const QUESTION: Duration = Duration::from_millis(QUESTION_MS);
