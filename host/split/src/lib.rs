@@ -11,6 +11,7 @@ pub mod difficulty;
 pub mod file;
 pub mod limits;
 pub mod name;
+pub mod proposal;
 pub mod references;
 pub mod rows;
 pub mod schema;

@@ -28,5 +28,12 @@ pub const CONNECTIONS_MAX: usize = 10_000;
 /// Lines between two reports of how far a log is read: some tenths of a second.
 pub const LINES_PER_REPORT: u64 = 20_000;
 
+/// Rows of a table that is called static data: a list that a person could read.
+pub const STATIC_ROWS_MAX: u64 = 500;
+/// Tables that refer to static data: what one alone refers to belongs to it.
+pub const STATIC_READERS_MIN: usize = 2;
+/// Reasons that are shown for the place of a table.
+pub const TIES_SHOWN: usize = 3;
+
 pub const LOCK_WAIT: Duration = Duration::from_millis(LOCK_WAIT_MS);
 pub const QUESTION: Duration = Duration::from_millis(QUESTION_MS);

@@ -9,6 +9,8 @@ use serde::Serialize;
 use crate::file::Foreign;
 use crate::rows::{self, Orphans};
 use crate::schema::{Action, Kind, Schema, Table};
+use crate::statement::log::Usage;
+use crate::statement::text::Column;
 use crate::words::words;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,6 +27,20 @@ pub struct Reference {
     /// None: the rows were not looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<Orphans>,
+}
+
+impl Reference {
+    /// Whether it is more than a guess: it is declared, or has several witnesses.
+    pub fn is_certain(&self) -> bool {
+        self.declared.is_some() || self.witnesses.len() > 1
+    }
+
+    /// Adds a witness once.
+    pub fn witness(&mut self, witness: Witness) {
+        if !self.witnesses.contains(&witness) {
+            self.witnesses.push(witness);
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -117,10 +133,42 @@ pub fn look_at_rows(
         reference.rows = rows::orphans(file, child, parent, &pairs)?;
         let agree = |rows: &Orphans| rows.looked_at >= ROWS_MIN && rows.orphans <= rows.looked_at / ORPHANS_MAX;
         if reference.declared.is_none() && reference.rows.as_ref().is_some_and(agree) {
-            reference.witnesses.push(Witness::Values);
+            reference.witness(Witness::Values);
         }
     }
     Ok(())
+}
+
+/// Takes what statements hold equal as a witness, where one side is a key. What was not seen before is added.
+pub fn hear_statements(schema: &Schema, usage: &Usage, references: &mut Vec<Reference>) {
+    for (one, other) in usage.statements.iter().flat_map(|statement| &statement.touched.equalities) {
+        let is_key = |(table, column): &Column| schema.table(table).is_some_and(|table| table.is_unique(&[column]));
+        let is_known = |child: &Column, parent: &Column, reference: &Reference| {
+            (&reference.child, &reference.parent) == (&child.0, &parent.0)
+                && (&reference.columns[..], &reference.parent_columns[..])
+                    == (&[child.1.clone()][..], &[parent.1.clone()][..])
+        };
+        let known = references.iter_mut().find(|known| is_known(one, other, known) || is_known(other, one, known));
+        if let Some(known) = known {
+            known.witness(Witness::Statement);
+            continue;
+        }
+        // Two keys that are equal: either may be the child, and names did not tell.
+        let (child, parent) = match (is_key(one), is_key(other)) {
+            (_, true) => (one, other),
+            (true, false) => (other, one),
+            (false, false) => continue,
+        };
+        references.push(Reference {
+            child: child.0.clone(),
+            columns: vec![child.1.clone()],
+            parent: parent.0.clone(),
+            parent_columns: vec![parent.1.clone()],
+            declared: None,
+            witnesses: vec![Witness::Statement],
+            rows: None,
+        });
+    }
 }
 
 /// Whether only the program can compare values of these columns.

@@ -23,6 +23,14 @@ pub enum Count {
     Unknown,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Size {
+    pub rows: Count,
+    /// With the indexes. None: adding them up took too long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+}
+
 /// Children whose parent is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Orphans {

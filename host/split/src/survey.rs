@@ -8,6 +8,7 @@
 mod tests;
 
 use std::collections::BTreeMap;
+use std::io::{self, BufRead};
 use std::path::Path;
 
 use serde::Serialize;
@@ -15,9 +16,11 @@ use serde::Serialize;
 use crate::blank::{Blank, Program};
 use crate::difficulty::{Difficulty, difficulties};
 use crate::file::{Foreign, Header, OpenError};
-use crate::references::{Reference, look_at_rows, references};
-use crate::rows::{self, Count};
+use crate::proposal::{Proposal, propose};
+use crate::references::{Reference, hear_statements, look_at_rows, references};
+use crate::rows::{self, Count, Size};
 use crate::schema::{Kind, Schema};
+use crate::statement::log::{self, Usage};
 
 #[derive(Debug, Clone, Serialize)]
 pub struct Survey {
@@ -30,14 +33,10 @@ pub struct Survey {
     pub sizes: BTreeMap<String, Size>,
     pub references: Vec<Reference>,
     pub difficulties: BTreeMap<String, Vec<Difficulty>>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Size {
-    pub rows: Count,
-    /// With the indexes. None: adding them up took too long.
+    /// What a log of statements shows, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub bytes: Option<u64>,
+    pub usage: Option<Usage>,
+    pub proposal: Proposal,
 }
 
 /// A step of a survey, before it is taken.
@@ -49,16 +48,50 @@ pub struct Step {
     pub of: usize,
 }
 
-/// Looks at the file at `path`. `progress` hears of each step.
+/// Why there is no survey.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    File(#[from] OpenError),
+    #[error("the log of statements cannot be read")]
+    Log(#[source] io::Error),
+}
+
+impl Error {
+    /// What the person who asks can do.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::File(error) => error.remedy(),
+            Self::Log(_) => "give a file of JSON lines that this user may read",
+        }
+    }
+}
+
+/// Looks at the file at `path`, and at a log of its program's statements. `seed` decides between proposals that are as
+/// good as each other. `progress` hears of each step.
 ///
 /// # Errors
-/// When the file cannot be read, or has changed although no program had it open.
-pub fn survey(path: &Path, mut progress: impl FnMut(&Step)) -> Result<Survey, OpenError> {
+/// When either cannot be read, or the file has changed although no program had it open.
+pub fn survey(
+    path: &Path,
+    log: Option<&mut dyn BufRead>,
+    seed: u64,
+    mut progress: impl FnMut(&Step),
+) -> Result<Survey, Error> {
     let file = Foreign::open(path)?;
     let failed = |error| file.failed(error);
     let schema = Schema::read(&file.connection).map_err(failed)?;
-    let blank = Blank::of(&schema).map_err(failed)?;
+    let mut blank = Blank::of(&schema).map_err(failed)?;
     let mut references = references(&schema);
+    let read = |log| {
+        log::read(log, &schema, &mut blank, |lines| {
+            progress(&Step { what: format!("line {lines} of the log"), done: 0, of: 1 })
+        })
+    };
+    let usage = log.map(read).transpose().map_err(Error::Log)?;
+    if let Some(usage) = &usage {
+        hear_statements(&schema, usage, &mut references);
+    }
 
     let (tables, of) = (schema.own().count(), schema.own().count() + references.len() + 1);
     let mut tell = |what: String, done| progress(&Step { what, done, of });
@@ -83,6 +116,8 @@ pub fn survey(path: &Path, mut progress: impl FnMut(&Step)) -> Result<Survey, Op
     looked.map_err(failed)?;
     file.unchanged()?;
     Ok(Survey {
+        proposal: propose(&schema, &sizes, &references, usage.as_ref(), seed),
+        usage,
         file: file.header.clone(),
         difficulties: difficulties(&schema, &blank.program),
         program: blank.program,

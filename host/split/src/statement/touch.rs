@@ -59,6 +59,13 @@ pub struct Touched {
     pub equalities: Vec<(Column, Column)>,
 }
 
+impl Touched {
+    /// What its own text and views touch, and not what keys and triggers add.
+    pub fn own(&self) -> impl Iterator<Item = &Touch> {
+        self.touches.iter().filter(|touch| matches!(touch.by, By::Statement | By::View(_)))
+    }
+}
+
 impl Blank {
     /// Compiles a statement, and does not run it.
     ///

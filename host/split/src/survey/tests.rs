@@ -25,7 +25,7 @@ impl Fixture {
     }
 
     fn survey(&self) -> Survey {
-        survey(&self.path(), |_| {}).unwrap()
+        survey(&self.path(), None, 1, |_| {}).unwrap()
     }
 
     /// Every file in the folder with its bytes.
@@ -111,7 +111,7 @@ fn a_survey_leaves_no_trace() {
         let fixture = Fixture { folder, program: Connection::open_in_memory().unwrap() };
         let before = fixture.files();
         assert_eq!(before.len(), 1, "{journal}");
-        survey(&path, |_| {}).unwrap();
+        survey(&path, None, 1, |_| {}).unwrap();
         assert_eq!(fixture.files(), before, "{journal}, alone");
     }
 }
@@ -123,21 +123,23 @@ fn a_program_that_starts_meanwhile_is_noticed() {
     program.close().unwrap();
     let path = folder.path().join("app.db");
     let mut program = None;
-    let changed = survey(&path, |step| {
+    let changed = survey(&path, None, 1, |step| {
         if step.done == 1 {
             let started = Connection::open(&path).unwrap();
             started.execute_batch("INSERT INTO albums(title) VALUES ('d')").unwrap();
             program = Some(started);
         }
     });
-    assert!(matches!(changed, Err(OpenError::Changed { .. })), "{changed:?}");
+    assert!(matches!(changed, Err(Error::File(OpenError::Changed { .. }))), "{changed:?}");
 }
 
 #[test]
 fn a_writer_goes_on_during_a_survey_and_afterwards() {
     let fixture = Fixture::new(&format!("PRAGMA journal_mode = wal; {SHOP}"));
-    survey(&fixture.path(), |_| fixture.program.execute_batch("INSERT INTO albums(title) VALUES ('d')").unwrap())
-        .unwrap();
+    survey(&fixture.path(), None, 1, |_| {
+        fixture.program.execute_batch("INSERT INTO albums(title) VALUES ('d')").unwrap()
+    })
+    .unwrap();
 }
 
 #[test]
@@ -161,7 +163,7 @@ fn what_is_no_database_is_refused_with_a_remedy() {
         (at("torn.db", &torn), "is damaged"),
         (at("half.db", half), "is damaged"),
     ] {
-        let error = survey(&path, |_| {}).unwrap_err();
+        let error = survey(&path, None, 1, |_| {}).unwrap_err();
         assert!(error.to_string().contains(expected), "{}: {error}", path.display());
         assert!(!error.remedy().is_empty());
     }
@@ -236,4 +238,22 @@ fn difficulties_are_named() {
         "f: is a virtual table of `fts5`, which keeps its rows in `f_config`, `f_content`, `f_data`, `f_docsize`, `f_idx`",
     ];
     assert_eq!(all, expected);
+}
+
+#[test]
+fn look() {
+    let Ok(path) = std::env::var("LOOK") else { return };
+    let log = std::env::var("LOG").ok().map(|log| fs::File::open(log).unwrap());
+    let mut log = log.map(std::io::BufReader::new);
+    let log = log.as_mut().map(|log| log as &mut dyn std::io::BufRead);
+    let whole = survey(path.as_ref(), log, 1, |step| eprintln!("{step:?}")).unwrap();
+    eprintln!("{}", shown(&whole.references).join("\n"));
+    eprintln!("static {:?}", whole.proposal.static_data);
+    for context in &whole.proposal.contexts {
+        let tables: Vec<_> = context.tables.iter().map(|member| member.table.as_str()).collect();
+        eprintln!("{}: {}", context.name, tables.join(" "));
+    }
+    if let Some(usage) = &whole.usage {
+        eprintln!("{} statements {:?}", usage.statements.len(), usage.left_out);
+    }
 }
