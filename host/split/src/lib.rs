@@ -17,4 +17,5 @@ pub mod rows;
 pub mod schema;
 pub mod statement;
 pub mod survey;
+pub mod tangle;
 mod words;

@@ -10,11 +10,11 @@ use leiden_rs::{GraphDataBuilder, Leiden, LeidenConfig};
 use serde::Serialize;
 
 use crate::limits;
-use crate::name::folded;
 use crate::references::Reference;
 use crate::rows::{Count, Size};
 use crate::schema::{Action, Schema};
 use crate::statement::log::{UNKNOWN, Usage};
+use crate::tangle::Assignment;
 use crate::words::words;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -24,6 +24,17 @@ pub struct Proposal {
     pub contexts: Vec<Context>,
     /// Small tables that many refer to and that hardly change. They are no reason to keep others together.
     pub static_data: Vec<String>,
+}
+
+impl Proposal {
+    pub fn assignment(&self) -> Assignment {
+        let of = |context: &Context| {
+            let name = context.name.clone();
+            let tables: Vec<_> = context.tables.iter().map(|member| (member.table.clone(), name.clone())).collect();
+            tables
+        };
+        self.contexts.iter().flat_map(of).collect()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -152,10 +163,8 @@ fn by_references(schema: &Schema, references: &[Reference], draw: &mut impl FnMu
 
 fn by_triggers(schema: &Schema, draw: &mut impl FnMut(&str, &str, f64, Reason)) {
     for trigger in &schema.triggers {
-        let text = folded(&trigger.sql);
-        let words: BTreeSet<_> = text.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
-        for table in schema.own().filter(|table| words.contains(folded(&table.name).as_str())) {
-            draw(&trigger.on, &table.name, weight::TRIGGER, Reason::Trigger(trigger.name.clone()));
+        for table in schema.named_in(&trigger.sql) {
+            draw(&trigger.on, &table, weight::TRIGGER, Reason::Trigger(trigger.name.clone()));
         }
     }
 }

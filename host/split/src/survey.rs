@@ -21,6 +21,7 @@ use crate::references::{Reference, hear_statements, look_at_rows, references};
 use crate::rows::{self, Count, Size};
 use crate::schema::{Kind, Schema};
 use crate::statement::log::{self, Usage};
+use crate::tangle::{Tangle, tangles};
 
 #[derive(Debug, Clone, Serialize)]
 pub struct Survey {
@@ -37,6 +38,8 @@ pub struct Survey {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
     pub proposal: Proposal,
+    /// Under the proposal, the most harmful first.
+    pub tangles: Vec<Tangle>,
 }
 
 /// A step of a survey, before it is taken.
@@ -115,8 +118,11 @@ pub fn survey(
     });
     looked.map_err(failed)?;
     file.unchanged()?;
+    let proposal = propose(&schema, &sizes, &references, usage.as_ref(), seed);
+    let assignment = proposal.assignment();
     Ok(Survey {
-        proposal: propose(&schema, &sizes, &references, usage.as_ref(), seed),
+        tangles: tangles(&schema, &references, usage.as_ref(), &assignment, &proposal.static_data),
+        proposal,
         usage,
         file: file.header.clone(),
         difficulties: difficulties(&schema, &blank.program),

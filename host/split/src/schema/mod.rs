@@ -6,6 +6,8 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::name;
@@ -23,10 +25,24 @@ impl Schema {
         self.tables.iter().find(|table| name::is_same(&table.name, name))
     }
 
+    /// The tables that a trigger or a view names in its text.
+    pub fn named_in(&self, sql: &str) -> BTreeSet<String> {
+        let text = name::folded(sql);
+        let words: BTreeSet<_> = text.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+        let named =
+            |table: &&Table| words.contains(name::folded(&table.name).as_str()) || text.contains(&quoted(table));
+        self.own().filter(named).map(|table| table.name.clone()).collect()
+    }
+
     /// The tables that a program made itself: no shadow of a virtual table.
     pub fn own(&self) -> impl Iterator<Item = &Table> {
         self.tables.iter().filter(|table| table.kind != Kind::Shadow)
     }
+}
+
+/// A name of several words stands in quotes.
+fn quoted(table: &Table) -> String {
+    name::folded(&name::quoted(&table.name))
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
