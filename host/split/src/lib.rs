@@ -2,8 +2,8 @@
 //!
 //! The program goes on using its file all the while. Values of its rows never leave this crate.
 //!
-//! Floors, each importing only those after it: `survey -> difficulty, references -> blank, rows -> schema, file -> words,
-//! name -> limits`.
+//! Floors, each importing only those after it: `survey -> proposal -> tangle -> references -> statement, difficulty,
+//! rows -> blank, file -> schema, words -> name, limits`.
 //! Not here: the command line; the host, its manifest and its stores.
 
 pub mod blank;

@@ -2,7 +2,6 @@
 //! Each tangle has its evidence, and the remedy of the chapter on splitting a monolith.
 
 #[cfg(test)]
-#[path = "tangle_tests.rs"]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};

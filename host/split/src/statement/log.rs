@@ -7,7 +7,6 @@
 //! reported by its number.
 
 #[cfg(test)]
-#[path = "log_tests.rs"]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
