@@ -114,6 +114,18 @@ torture-move moves="50":
     cargo build --workspace --all-targets
     SEAM_MOVES={{ moves }} cargo test --workspace --test torture -- moves:: --nocapture --test-threads 1
 
+# Cut, freeze, kill and skew the shop's hosts and its broker under load; `just torture-hosts 40 --seed 7`
+torture-hosts *args:
+    cargo build --workspace --all-targets
+    @{{ debug }} build >&2
+    @set -- {{ args }}; rounds=36 seed=; \
+    while [ $# -gt 0 ]; do case "$1" in \
+        --seed) seed="$2"; shift 2;; \
+        *) rounds="$1"; shift;; \
+    esac; done; \
+    export SEAM_TORTURE_ROUNDS="$rounds" SEAM_TORTURE_SEED="$seed"; \
+    cargo test --workspace --test torture -- between:: --nocapture --test-threads 1
+
 # Measure the pause of moves of a large file that is written to; `just bench-move 20 100` takes 20 moves and 100 MB
 bench-move moves="20" megabytes="1000":
     cargo build --release --workspace --bins

@@ -112,8 +112,11 @@ impl Homes {
         let written = || {
             let partial = path.with_extension("partial");
             let mut file = private::file(&partial)?;
-            file.write_all(&serde_json::to_vec_pretty(&homes)?)?;
-            file.sync_all()?;
+            let bytes = serde_json::to_vec_pretty(&homes)?;
+            if let Err(error) = file.write_all(&bytes).and_then(|()| file.sync_all()) {
+                std::fs::remove_file(&partial).ok();
+                return Err(error);
+            }
             std::fs::rename(&partial, &path)?;
             std::fs::File::open(data)?.sync_all()
         };

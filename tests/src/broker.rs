@@ -12,9 +12,10 @@ use super::tools;
 
 /// A server that runs; killed when dropped.
 pub struct Broker {
-    child: Child,
+    /// Its process.
+    pub child: Child,
     pub port: u16,
-    configuration: PathBuf,
+    pub configuration: PathBuf,
     log: PathBuf,
 }
 

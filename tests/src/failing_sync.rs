@@ -1,4 +1,4 @@
-//! A disk whose syncs fail when a test says so: a library that is loaded before the system's own.
+//! A disk whose syncs fail when a test says so, or are slow: a library that is loaded before the system's own.
 //!
 //! Not here: full disks, which limits and small file systems make.
 
@@ -11,6 +11,9 @@ use anyhow::{Context, Result, ensure};
 /// of that file succeed before.
 const CONTROL: &str = "SEAM_TEST_FAILING_SYNC";
 
+/// The name of the variable with how much longer each sync takes, in milliseconds.
+const SLOW: &str = "SEAM_TEST_SLOW_SYNC_MS";
+
 const SOURCE: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -21,6 +24,8 @@ const SOURCE: &str = r#"
 #include <unistd.h>
 
 static int fails(int file) {
+    const char *slow = getenv("SEAM_TEST_SLOW_SYNC_MS");
+    if (slow) usleep(1000 * atoi(slow));
     const char *control = getenv("SEAM_TEST_FAILING_SYNC");
     char link[64], path[4096], end[512];
     int before = 0;
@@ -82,6 +87,14 @@ impl FailingSync {
     pub fn variables(&self) -> Result<[(&'static str, &str); 2]> {
         let library = self.library.to_str().context("a path that is text")?;
         Ok([("LD_PRELOAD", library), (CONTROL, self.control.to_str().context("a path that is text")?)])
+    }
+
+    /// The variables of a host each of whose syncs takes so many milliseconds longer.
+    ///
+    /// # Errors
+    /// When the path of the library is no text.
+    pub fn slow<'v>(&'v self, ms: &'v str) -> Result<[(&'static str, &'v str); 2]> {
+        Ok([("LD_PRELOAD", self.library.to_str().context("a path that is text")?), (SLOW, ms)])
     }
 
     /// Has one sync fail of the file whose path ends so, after so many that succeed.

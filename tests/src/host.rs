@@ -10,6 +10,9 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::wait;
 
+/// What the address starts with at which a host of a test serves.
+const OWN: [&str; 2] = ["http://127.0.0.1:", "http://0.0.0.0:"];
+
 /// A running `seam up` or `seam dev`; killed when dropped.
 pub struct Host {
     child: Mutex<Child>,
@@ -54,7 +57,19 @@ pub fn binary() -> Result<PathBuf> {
 
 /// `seam` without arguments, with nothing to read.
 pub fn command() -> Result<Command> {
-    let mut command = Command::new(binary()?);
+    command_within(&[])
+}
+
+/// The same, started by another program with these arguments before it.
+fn command_within(prefix: &[String]) -> Result<Command> {
+    let mut command = match prefix.split_first() {
+        None => Command::new(binary()?),
+        Some((program, arguments)) => {
+            let mut command = Command::new(program);
+            command.args(arguments).arg(binary()?);
+            command
+        }
+    };
     // `just test --timings` sets it for the tests; what the host compiles is not meant.
     command.env_remove("RUSTC_BOOTSTRAP").env("NO_COLOR", "1").stdin(Stdio::null());
     Ok(command)
@@ -86,7 +101,23 @@ impl Host {
     /// # Errors
     /// As `up`.
     pub fn up_as(manifest: &Path, data: &Path, host: &str, variables: &[(&str, &str)]) -> Result<Self> {
-        let mut started = Self::start(manifest, data, &["up", "--as", host], variables, Duration::from_secs(60))?;
+        Self::up_within(&[], manifest, data, host, variables)
+    }
+
+    /// The same, started by another program with these arguments before it.
+    ///
+    /// # Errors
+    /// As `up`.
+    pub fn up_within(
+        prefix: &[String],
+        manifest: &Path,
+        data: &Path,
+        host: &str,
+        variables: &[(&str, &str)],
+    ) -> Result<Self> {
+        let command = command_within(prefix)?;
+        let args = ["up", "--as", host];
+        let mut started = Self::start(command, manifest, data, &args, variables, Duration::from_secs(60))?;
         started.name = Some(host.to_owned());
         Ok(started)
     }
@@ -96,7 +127,7 @@ impl Host {
     /// # Errors
     /// As `up`.
     pub fn up_with(manifest: &Path, data: &Path, variables: &[(&str, &str)]) -> Result<Self> {
-        Self::start(manifest, data, &["up"], variables, Duration::from_secs(60))
+        Self::start(command()?, manifest, data, &["up"], variables, Duration::from_secs(60))
     }
 
     /// The same with `seam dev`, which builds first.
@@ -104,20 +135,21 @@ impl Host {
     /// # Errors
     /// As `up`, but after a quarter of an hour.
     pub fn dev(manifest: &Path, data: &Path) -> Result<Self> {
-        Self::start(manifest, data, &["dev"], &[], Duration::from_secs(900))
+        Self::start(command()?, manifest, data, &["dev"], &[], Duration::from_secs(900))
     }
 
     fn start(
+        mut command: Command,
         manifest: &Path,
         data: &Path,
-        command: &[&str],
+        args: &[&str],
         variables: &[(&str, &str)],
         timeout: Duration,
     ) -> Result<Self> {
-        let mut child = self::command()?
+        let mut child = command
             .arg("-f")
             .arg(manifest)
-            .args(command)
+            .args(args)
             .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -137,7 +169,8 @@ impl Host {
         loop {
             match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
-                    let address = line.split_whitespace().find(|word| word.starts_with("http://127.0.0.1:"));
+                    let own = |word: &&str| OWN.iter().any(|address| word.starts_with(address));
+                    let address = line.split_whitespace().find(own);
                     let address = address.map(|a| a.trim_end_matches(['/', '"', ',']).to_owned());
                     host.startup.push(line);
                     if let Some(address) = address {

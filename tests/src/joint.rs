@@ -96,24 +96,43 @@ fn keeping_wit(name: &str) -> String {
 /// # Errors
 /// When the text of the component is wrong, which is this file's fault.
 pub fn keeper(name: &str) -> Result<Vec<u8>> {
+    keeper_that_calls(name, None)
+}
+
+/// The same, which has another one put the number, too, and says what that one says.
+///
+/// # Errors
+/// As `keeper`.
+pub fn keeper_that_calls(name: &str, below: Option<&str>) -> Result<Vec<u8>> {
+    let (mut imports, mut function, mut call, mut wit) = Default::default();
+    if let Some(below) = below {
+        imports = format!("import t:{below}/keeping@0.1.0;");
+        function = format!(r#"(import "t:{below}/keeping@0.1.0" "put" (func $below (param i32 i32)))"#);
+        call = "(call $below (local.get $number) (i32.const 160)) (if (i32.load8_u (i32.const 160))
+                    (then (return (i32.const 160))))"
+            .to_owned();
+        wit = keeping_wit(below);
+    }
     let wit = format!(
         "package t:keeper@0.1.0;
          world this {{
-             import seam:host/store@0.1.0; export t:{name}/keeping@0.1.0; export seam:host/migrations@0.1.0;
+             import seam:host/store@0.1.0; {imports} export t:{name}/keeping@0.1.0; export seam:host/migrations@0.1.0;
              export seam:host/invariants@0.1.0;
          }}
-         {}",
+         {} {wit}",
         keeping_wit(name)
     );
     let wat = format!(
         r#"(module
             (import "seam:host/store@0.1.0" "execute" (func $execute (param i32 i32 i32 i32 i32)))
+            {function}
             {keeping}
             (func (export "t:{name}/keeping@0.1.0#put") (param $number i32) (result i32)
                 (global.set $top (i32.const 4096))
                 (i32.store (i32.const 16) (call $put (local.get $number)))
                 (i32.store (i32.const 20) (i32.const 0)) (i32.store (i32.const 24) (local.get $number))
                 (if (i32.eq (local.get $number) (i32.const {TRAPS_ON})) (then unreachable))
+                {call}
                 (i32.const 16)))"#,
         keeping = keeping(),
     );

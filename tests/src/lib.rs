@@ -23,6 +23,7 @@ pub mod moving;
 pub mod news;
 pub mod page;
 pub mod person;
+pub mod placed;
 pub mod placement;
 pub mod proxy;
 pub mod publishing;

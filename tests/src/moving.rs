@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -128,6 +128,8 @@ struct State {
     stopped: [AtomicBool; 2],
     /// Bytes that have gone to the host.
     passed: AtomicUsize,
+    /// What each byte takes longer in each direction, in milliseconds.
+    delay_ms: AtomicU64,
 }
 
 impl Way {
@@ -161,6 +163,11 @@ impl Way {
         self.state.stopped[1].store(from, SeqCst);
     }
 
+    /// From now on each byte takes so much longer, in each direction.
+    pub fn lengthen(&self, by: Duration) {
+        self.state.delay_ms.store(by.as_millis() as u64, SeqCst);
+    }
+
     /// The bytes that have gone to the host.
     pub fn passed(&self) -> usize {
         self.state.passed.load(SeqCst)
@@ -168,7 +175,18 @@ impl Way {
 }
 
 /// Carries bytes; those that are stopped are lost with their connection, as behind a firewall.
-fn forward(mut from: TcpStream, mut to: TcpStream, state: &State, number: usize) {
+fn forward(mut from: TcpStream, to: TcpStream, state: &State, number: usize) {
+    let (sender, carried) = std::sync::mpsc::channel::<(Instant, Vec<u8>)>();
+    let Ok(mut far) = to.try_clone() else { return };
+    // The next ones are read meanwhile: all are late by the same.
+    let carrier = std::thread::spawn(move || {
+        for (due, bytes) in carried {
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            if far.write_all(&bytes).is_err() {
+                break;
+            }
+        }
+    });
     let mut bytes = vec![0; 64 << 10];
     while let Ok(length @ 1..) = from.read(&mut bytes) {
         if number == 0 {
@@ -179,10 +197,13 @@ fn forward(mut from: TcpStream, mut to: TcpStream, state: &State, number: usize)
             while from.read(&mut bytes).is_ok_and(|length| length > 0) {}
             break;
         }
-        if to.write_all(&bytes[..length]).is_err() {
+        let due = Instant::now() + Duration::from_millis(state.delay_ms.load(SeqCst));
+        if sender.send((due, bytes[..length].to_vec())).is_err() {
             break;
         }
     }
+    drop(sender);
+    carrier.join().ok();
     from.shutdown(Shutdown::Both).ok();
     to.shutdown(Shutdown::Both).ok();
 }

@@ -47,6 +47,11 @@ impl Person {
         Self { origin: host.url.clone(), ..self.clone() }
     }
 
+    /// The same browser at this address of the shop.
+    pub fn at_origin(&self, origin: &str) -> Self {
+        Self { origin: origin.to_owned(), ..self.clone() }
+    }
+
     pub fn cookie(&self, name: &str) -> Option<&str> {
         self.cookies.get(name).map(String::as_str)
     }

@@ -34,7 +34,8 @@ pub struct Shop {
     pub placement: Placement,
     /// Where finance lives now, in a shop where it moves.
     finance_at: Mutex<Option<&'static str>>,
-    _broker: Option<Broker>,
+    /// The NATS server of its copies.
+    pub broker: Mutex<Option<Broker>>,
 }
 
 pub use crate::placement::{BOOKS, SHOP};
@@ -125,7 +126,7 @@ impl Shop {
         if !made.status.success() {
             bail!("shop-data: {}", String::from_utf8_lossy(&made.stderr));
         }
-        Ok(Self { folder, placement: Placement::Together, finance_at: Mutex::default(), _broker: None })
+        Ok(Self { folder, placement: Placement::Together, finance_at: Mutex::default(), broker: Mutex::default() })
     }
 
     /// The same shop with finance on a host of its own, `books`.
@@ -183,7 +184,7 @@ impl Shop {
             let configuration = placement::broker_configuration(&self.data())?;
             of_copies = Some(Broker::start(&placement::tests(), &configuration, broker)?);
         }
-        Ok(Self { placement, finance_at: Mutex::new(finance_at), _broker: of_copies, ..self })
+        Ok(Self { placement, finance_at: Mutex::new(finance_at), broker: Mutex::new(of_copies), ..self })
     }
 
     /// The name of the host on which a context, or a variant of one, lives; of copies the one that browsers go to.

@@ -28,7 +28,7 @@ pub struct Part {
 pub struct Request {
     pub transaction: String,
     pub coordinator: ContextName,
-    /// A context that takes part, or may.
+    /// A context that takes part, or may. In `Join`, the one that calls.
     pub participant: ContextName,
     pub step: Step,
     /// The time that the answer may take.
@@ -38,16 +38,20 @@ pub struct Request {
 impl Request {
     /// The context whose host is asked.
     pub fn asked(&self) -> &ContextName {
-        if self.step == Step::AskDecision { &self.coordinator } else { &self.participant }
+        if self.is_of_participant() { &self.coordinator } else { &self.participant }
     }
 
     /// The context whose host asks.
     pub fn asker(&self) -> &ContextName {
-        if self.step == Step::AskDecision { &self.participant } else { &self.coordinator }
+        if self.is_of_participant() { &self.participant } else { &self.coordinator }
+    }
+
+    fn is_of_participant(&self) -> bool {
+        matches!(self.step, Step::AskDecision | Step::Join { .. })
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// The host is to promise that it can commit what its contexts wrote in the transaction. Says the same again.
     Vote {
@@ -60,6 +64,9 @@ pub enum Step {
     RollBack,
     /// What was decided.
     AskDecision,
+    /// The participant is going to call `callee`, a context of a third host: the coordinator's host counts the call,
+    /// and has that host vote, too.
+    Join { callee: ContextName },
     /// Whether the file of the participant waits for the decision, or an operator's choice for it.
     AskPromise,
 }
@@ -76,6 +83,8 @@ pub enum Reply {
     Undecided,
     /// To `AskPromise`.
     Waits(bool),
+    /// To `Join`: how many calls of the callee the transaction has made before.
+    Joined(u32),
 }
 
 pub type Replied = Result<Reply, Failure>;

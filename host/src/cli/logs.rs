@@ -1,4 +1,7 @@
-//! `seam logs`: the log files in the data folder, also without a running host.
+//! `seam logs`: the log files in the data folder, also without a running host; those of all hosts of this machine as
+//! one.
+
+mod merge;
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -11,10 +14,10 @@ use seam_store::visible::one_line;
 use serde_json::Value;
 
 use super::error::{CommandError, unknown_context};
-use super::global::Format;
+use super::global::{Format, Global};
 use super::out;
 use crate::manifest::Manifest;
-use crate::{folder, limits, logging};
+use crate::{folder, homes, limits, logging};
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -40,11 +43,12 @@ pub struct Options {
     format: Format,
 }
 
-pub fn run(manifest: &Manifest, options: &Options) -> Result<(), CommandError> {
+pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
+    let (manifest, hosts) = hosts(global, options)?;
     if let Some(name) = &options.context
         && manifest.context(name).is_none()
     {
-        return Err(unknown_context(manifest, name));
+        return Err(unknown_context(&manifest, name));
     }
     let wanted = Wanted {
         context: options.context.as_deref(),
@@ -52,24 +56,30 @@ pub fn run(manifest: &Manifest, options: &Options) -> Result<(), CommandError> {
         no_access: options.no_access,
         trace: options.trace.as_deref().map(trace_id).transpose()?,
     };
-    let logs = Logs { folder: folder::logs(&manifest.host.data), wanted };
-    let files = logs.files();
-    if files.is_empty() && !options.follow {
-        return Err(CommandError::message(
-            format!("there is no log in `{}`", logs.folder.display()),
-            "start a host with `seam up`",
-        ));
+    let logs: Vec<Logs<'_>> =
+        hosts.into_iter().map(|(host, folder)| Logs { host, folder, wanted: wanted.clone() }).collect();
+    let folders = || logs.iter().map(|one| format!("`{}`", one.folder.display())).collect::<Vec<_>>().join(" and ");
+    if logs.iter().all(|one| one.files().is_empty()) && !options.follow {
+        return Err(CommandError::message(format!("there is no log in {}", folders()), "start a host with `seam up`"));
     }
-    let show = |line: &str| match options.format {
-        Format::Json => out::json_line(line),
-        Format::Human => out::line(&human(line)),
+    let show = |line: &str, host: Option<&str>| match options.format {
+        Format::Json => out::json_line(&merge::with_host(line, host)),
+        Format::Human => out::line(&human(line, host)),
     };
-    let (lines, mut at) = logs.last(&files, usize::try_from(options.lines).unwrap_or(usize::MAX))?;
-    lines.iter().try_for_each(|line| show(line))?;
+    let most = usize::try_from(options.lines).unwrap_or(usize::MAX);
+    let (mut last, mut ends) = (Vec::new(), Vec::new());
+    for one in &logs {
+        let (lines, end) = one.last(&one.files(), most)?;
+        last.push((one.host.as_deref(), lines.into()));
+        ends.push(end);
+    }
+    let lines = merge::merged(last);
+    let lines = lines.get(lines.len().saturating_sub(most)..).unwrap_or_default();
+    lines.iter().try_for_each(|(host, line)| show(line, *host))?;
     if !options.follow {
-        return match lines.is_empty() && options.lines > 0 && logs.wanted.is_filter() {
+        return match lines.is_empty() && options.lines > 0 && wanted.is_filter() {
             true => Err(CommandError::message(
-                format!("no line of the log in `{}` is like that", logs.folder.display()),
+                format!("no line of the log in {} is like that", folders()),
                 "ask for less, or look at all lines with `seam logs`",
             )),
             false => Ok(()),
@@ -77,8 +87,45 @@ pub fn run(manifest: &Manifest, options: &Options) -> Result<(), CommandError> {
     }
     loop {
         std::thread::sleep(Duration::from_millis(limits::LOG_FOLLOW_MS));
-        logs.next(&mut at, &mut |line| show(line))?;
+        let mut next = Vec::new();
+        for (one, at) in logs.iter().zip(&mut ends) {
+            let mut lines = Vec::new();
+            one.next(at, &mut |line| {
+                lines.push(line.to_owned());
+                Ok(())
+            })?;
+            next.push((one.host.as_deref(), lines));
+        }
+        merge::merged(next).iter().try_for_each(|(host, line)| show(line, *host))?;
     }
+}
+
+/// A host, if its name is shown, and the folder of its log.
+type HostLog = (Option<String>, PathBuf);
+
+/// The hosts whose logs are shown, each with its folder, and the manifest: the one that `--as` names, without its name,
+/// or all that have a log on this machine. A context may have moved from one to another.
+fn hosts(global: &Global, options: &Options) -> Result<(Manifest, Vec<HostLog>), CommandError> {
+    let manifest = global.load()?;
+    let all = &manifest.placement.hosts;
+    if global.host.is_none() && !global.together && all.iter().any(|host| folder::logs(&host.data).is_dir()) {
+        let manifest = homes::known_here(manifest)?;
+        let mut hosts = Vec::new();
+        for host in &manifest.placement.hosts {
+            let (name, folder) = (host.name.to_string(), folder::logs(&host.data));
+            match folder.is_dir() {
+                true => hosts.push((Some(name), folder)),
+                false => out::note(&format!(
+                    "host `{name}` at {} has no log on this machine, and is not shown",
+                    host.address
+                )),
+            }
+        }
+        return Ok((manifest, hosts));
+    }
+    let manifest = global.load_host_of(options.context.as_deref())?;
+    let folder = folder::logs(&manifest.host.data);
+    Ok((manifest, vec![(None, folder)]))
 }
 
 /// A trace id from what a user has at hand: the id itself, or a whole `traceparent`.
@@ -95,12 +142,14 @@ fn trace_id(text: &str) -> Result<String, CommandError> {
 }
 
 struct Logs<'a> {
+    /// `None`: there is one host, and its name is not shown.
+    host: Option<String>,
     folder: PathBuf,
     wanted: Wanted<'a>,
 }
 
 /// Which lines to show; all conditions apply.
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Wanted<'a> {
     context: Option<&'a str>,
     /// This level or a worse one.
@@ -235,8 +284,8 @@ impl Logs<'_> {
     }
 }
 
-/// `time LEVEL context: message key=value ...`
-fn human(line: &str) -> String {
+/// `time LEVEL context: message key=value ...`, with the host before the context.
+fn human(line: &str, host: Option<&str>) -> String {
     let Ok(Value::Object(mut event)) = serde_json::from_str::<Value>(line) else { return line.to_owned() };
     let mut take = |key: &str| match event.remove(key) {
         Some(Value::String(text)) => text,
@@ -248,7 +297,8 @@ fn human(line: &str) -> String {
     let who = if context.is_empty() { target } else { context };
     // Milliseconds are enough for a reader.
     let time = timestamp.get(..23).map_or(timestamp.clone(), |short| format!("{short}Z"));
-    let mut text = format!("{time} {level:5} {who}: {message}");
+    let host = host.map(|host| format!("{host} ")).unwrap_or_default();
+    let mut text = format!("{time} {level:5} {host}{who}: {message}");
     for (key, value) in event {
         match value {
             Value::String(value) if value.is_empty() => {}
@@ -275,8 +325,10 @@ mod tests {
     #[test]
     fn a_line_is_shortened_for_the_terminal() {
         let expect = "2026-01-02T03:04:05.678Z INFO  orders: took \\u{1b}[2J it trace=00ab";
-        assert_eq!(human(&line("orders", "took \u{1b}[2J it")), expect);
-        assert_eq!(human("not json"), "not json");
+        assert_eq!(human(&line("orders", "took \u{1b}[2J it"), None), expect);
+        let of_host = human(&line("orders", "took it"), Some("shop"));
+        assert_eq!(of_host, "2026-01-02T03:04:05.678Z INFO  shop orders: took it trace=00ab");
+        assert_eq!(human("not json", None), "not json");
     }
 
     #[test]
@@ -324,8 +376,8 @@ mod tests {
         };
         write("2026-01-01", &[line("a", "1"), line("b", "2"), line("a", "3")]);
         write("2026-01-02", &[line("a", "4")]);
-        let logs =
-            Logs { folder: folder.path().to_owned(), wanted: Wanted { context: Some("a"), ..Wanted::default() } };
+        let wanted = Wanted { context: Some("a"), ..Wanted::default() };
+        let logs = Logs { host: None, folder: folder.path().to_owned(), wanted };
         let (lines, mut at) = logs.last(&logs.files(), 2).unwrap();
         assert_eq!(messages(&lines), ["\"3\"", "\"4\""]);
         write("2026-01-02", &[line("a", "4"), line("b", "5"), line("a", "6")]);
@@ -338,7 +390,7 @@ mod tests {
         logs.next(&mut at, &mut show).unwrap();
         logs.next(&mut at, &mut show).unwrap();
         assert_eq!(messages(&seen), ["\"6\"", "\"7\""]);
-        let all = Logs { folder: folder.path().to_owned(), wanted: Wanted::default() };
+        let all = Logs { host: None, folder: folder.path().to_owned(), wanted: Wanted::default() };
         assert_eq!(all.last(&all.files(), 0).unwrap().0.len(), 0);
     }
 }

@@ -204,7 +204,7 @@ Examples:
   seam logs                    the last lines of all contexts
   seam logs orders --follow    the lines of one context as they are written
   seam logs orders --level warn --no-access    what went wrong in one context
-  seam logs --trace 4bf92f3577b34da6a3ce929d0e0e4736    one request, by the number on its error page
+  seam logs --trace 4bf92f3577b34da6a3ce929d0e0e4736    one request, by the number on its error page, on all hosts
   seam logs --format json      the lines as they are in the files")]
     Logs(logs::Options),
     /// Show or set the share of a context's calls that each of its variants gets
@@ -348,9 +348,10 @@ It reads all files as they are at one moment, and changes none. docs/verify.md s
 Exit 0: everything holds; 1: something is violated; 2: something could not be checked, or there was nothing to check.
 
 Examples:
-  seam verify                             the running system, or the files of a stopped one
+  seam verify                             the running system, or the files of a stopped one; all of its hosts
   seam verify --context orders            one context, and what it must agree on with others
-  seam verify --backup NAME               a backup, while the host serves or not
+  seam verify --as books                  one host of several
+  seam verify --backup NAME               a backup, while the host serves or not; given again, one of each host
   seam verify --format json               every check, for scripts")]
     Verify(verify::Options),
     /// Load the manifest's seeds into the running host or, without one, in this process
@@ -421,7 +422,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::History { context, format } => {
             deploy::history(&global.load_host_of(context.as_deref())?, context.as_deref(), format)
         }
-        Command::Logs(options) => logs::run(&global.load_host_of(options.context.as_deref())?, &options),
+        Command::Logs(options) => logs::run(global, &options),
         Command::Route(options) => route::run(global, &options),
         Command::Pretend(options) => pretend::run(global, &options),
         Command::Events(options) => events::run(global, options),

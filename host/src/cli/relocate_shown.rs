@@ -26,8 +26,15 @@ pub fn prediction(prediction: &Prediction) -> String {
         );
     }
     if let Some(pause) = pause {
-        text.push_str("the pause, while calls of it wait:\n");
-        text.push_str(&parts(&[("MEDIAN", pause.median), ("AT WORST", pause.slow)]));
+        let [low, high] = [pause.p10_us, pause.p90.total_us()].map(|us| out::time(us as f64));
+        add(
+            &mut text,
+            &format!(
+                "the pause, while calls of it wait: {low} to {high} in 8 of 10 of {} rehearsals",
+                pause.rehearsals
+            ),
+        );
+        text.push_str(&parts(&[("MEDIAN", pause.median), ("1 IN 10", pause.p90)]));
     }
     if let Some(added) = added {
         text.push_str(&with_p99(added, *round_trip));
@@ -81,7 +88,7 @@ pub fn took(moved: &Moved) -> String {
     add(&mut text, &format!("its calls waited for {:.1} ms:", moved.pause_us as f64 / 1e3));
     match predicted.and_then(|predicted| predicted.pause) {
         Some(pause) => {
-            text.push_str(&parts(&[("HAPPENED", moved.parts), ("PREDICTED", pause.median), ("AT WORST", pause.slow)]))
+            text.push_str(&parts(&[("HAPPENED", moved.parts), ("PREDICTED", pause.median), ("1 IN 10", pause.p90)]))
         }
         None => text.push_str(&parts(&[("HAPPENED", moved.parts)])),
     }
@@ -148,27 +155,27 @@ mod tests {
     #[test]
     fn a_prediction_shows_what_is_known_and_every_reason_against_the_move() {
         let median = PauseParts { rest_us: 900, hand_over_us: 1_100, activate_us: 7_000, ..PauseParts::default() };
-        let slow = PauseParts { drain_us: 40_000, ..median };
+        let p90 = PauseParts { drain_us: 40_000, ..median };
         let refused = Refused { message: "`bank` has a feed".to_owned(), remedy: "stop the hosts".to_owned() };
         let shown = prediction(&Prediction {
             refused: vec![refused],
             round_trip: Some(Spread { median_us: 300.0, p99_us: 1_200.0 }),
             copy: Some(CopyPrediction { pages: 10, again: 2, bytes: 49_200, copy_ms: 40, compare_ms: 5 }),
-            pause: Some(PausePrediction { median, slow }),
+            pause: Some(PausePrediction { median, p90, p10_us: 8_000, rehearsals: 11 }),
             ..Prediction::empty("bank", "here", "there")
         });
         let expect = "\
 `bank` from host `here` to host `there`
 a small request takes 300 us there and back, and 1.2 ms at the 99th percentile
 the copy: 49 KB in 40 ms, 5.0 ms of it to compare the tables; 2 pages come from the log
-the pause, while calls of it wait:
-PART                      MEDIAN  AT WORST
-calls that run end          0 us     40 ms
-the last pages travel     900 us    900 us
-the file is handed over   1.1 ms    1.1 ms
-the other host serves it  7.0 ms    7.0 ms
-calls go there              0 us      0 us
-all                       9.0 ms     49 ms
+the pause, while calls of it wait: 8.0 ms to 49 ms in 8 of 10 of 11 rehearsals
+PART                      MEDIAN  1 IN 10
+calls that run end          0 us    40 ms
+the last pages travel     900 us   900 us
+the file is handed over   1.1 ms   1.1 ms
+the other host serves it  7.0 ms   7.0 ms
+calls go there              0 us     0 us
+all                       9.0 ms    49 ms
 it would not move: `bank` has a feed
   hint: stop the hosts
 ";

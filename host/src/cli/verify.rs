@@ -1,4 +1,10 @@
 //! `seam verify`: what holds, what is violated, and what could not be checked.
+//!
+//! Not here: a system of several hosts (`system`).
+
+mod system;
+
+use std::path::PathBuf;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -9,16 +15,17 @@ use super::{local, out};
 use crate::admin::client::{Client, Error};
 use crate::folder::{self, Folder};
 use crate::manifest::Manifest;
-use crate::verify::{self, Check, Components, Outcome, Progress, Report, Verdict, VerifyRequest};
+use crate::verify::{self, Check, Components, How, Outcome, Part, Progress, Report, Verdict, VerifyRequest};
+use crate::{backup, homes};
 
 #[derive(Debug, Args)]
 pub struct Options {
     /// Only the checks of this context, and the totals that it takes part in; may be given more than once
     #[arg(long = "context", value_name = "CONTEXT")]
     contexts: Vec<String>,
-    /// A backup instead: its name in the data folder, or its folder
-    #[arg(long, value_name = "NAME")]
-    backup: Option<String>,
+    /// A backup instead: its name in the data folder, or its folder; one of each host, given more than once
+    #[arg(long = "backup", value_name = "NAME")]
+    backups: Vec<String>,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -42,53 +49,105 @@ pub fn run(global: &Global, options: &Options) -> Result<(), CommandError> {
 }
 
 fn report(global: &Global, options: &Options) -> Result<Report, CommandError> {
-    let manifest = global.load_host()?;
     let request = VerifyRequest { contexts: options.contexts.clone() };
-    let mut display = ProgressDisplay::default();
-    let report = match (&options.backup, Client::connect(&manifest.host.data)) {
-        (None, Ok(client)) => client.verify(&request, &mut |at| display.update(at)).map_err(CommandError::from),
-        (Some(backup), Ok(client)) => {
-            let serving = client.contexts()?.into_iter().map(|status| (status.context, status.hash)).collect();
-            of_backup(global, manifest, Components::Serving(serving), backup.clone(), request)
-        }
-        (None, Err(Error::NotRunning { .. })) => of_stopped(global, manifest, request),
-        (Some(backup), Err(Error::NotRunning { .. })) => {
-            let components = Components::of_stopped(&manifest)?;
-            of_backup(global, manifest, components, backup.clone(), request)
-        }
-        (_, Err(error)) => Err(error.into()),
-    };
-    drop(display);
-    report
+    let hosts = hosts(global)?;
+    if !options.backups.is_empty() {
+        return of_backups(global, hosts, &options.backups, request);
+    }
+    match <[Manifest; 1]>::try_from(hosts) {
+        Ok([manifest]) => of_one(global, manifest, request),
+        Err(hosts) => system::report(global, hosts, &request),
+    }
 }
 
-/// A backup, beside a running host or without one.
-fn of_backup(
+/// The manifest as each host runs it that is meant: the one that `--as` names, or all of them.
+///
+/// # Errors
+/// Also when there are several, and none of them has files on this machine.
+fn hosts(global: &Global) -> Result<Vec<Manifest>, CommandError> {
+    let manifest = global.load()?;
+    let hosts = &manifest.placement.hosts;
+    if global.host.is_some() || global.together || hosts.is_empty() {
+        return Ok(vec![global.load_host()?]);
+    }
+    if !hosts.iter().any(|host| folder::is_data(&host.data)) {
+        return Ok(vec![manifest.of_no_host()?]);
+    }
+    let known = homes::known_here(manifest)?;
+    let hosts = known.placement.hosts.iter();
+    Ok(hosts.map(|host| known.on(host.name.as_str())).collect::<Result<_, _>>()?)
+}
+
+fn of_one(global: &Global, manifest: Manifest, request: VerifyRequest) -> Result<Report, CommandError> {
+    match Client::connect(&manifest.host.data) {
+        Ok(client) => live(client, &request),
+        Err(Error::NotRunning { .. }) => of_stopped(global, vec![manifest], request, |host| {
+            let why = format!("it lives on host `{host}`");
+            (why, "verify all hosts together: `seam verify` without `--as`".to_owned())
+        }),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A host that runs.
+fn live(client: Client, request: &VerifyRequest) -> Result<Report, CommandError> {
+    let mut display = ProgressDisplay::default();
+    Ok(client.verify(request, &mut |at| display.update(at))?)
+}
+
+/// Backups, beside running hosts or without one.
+fn of_backups(
     global: &Global,
-    manifest: Manifest,
-    components: Components,
-    backup: String,
+    hosts: Vec<Manifest>,
+    names: &[String],
     request: VerifyRequest,
 ) -> Result<Report, CommandError> {
+    let mut folders: Vec<PathBuf> = Vec::new();
+    for name in names {
+        let found = hosts.iter().filter_map(|manifest| backup::locate(&manifest.host.data, name));
+        let mut found: Vec<PathBuf> = found.filter(|folder| !folders.contains(folder)).collect();
+        found.dedup();
+        if found.is_empty() && !folders.iter().any(|folder| folder.ends_with(name)) {
+            return Err(verify::Error::NoBackup { name: name.clone() }.into());
+        }
+        folders.append(&mut found);
+    }
+    let with_components = |manifest: Manifest| {
+        let components = match Client::connect(&manifest.host.data) {
+            Ok(client) => {
+                let statuses = client.contexts()?.into_iter();
+                Components::Serving(statuses.map(|status| (status.context, status.hash)).collect())
+            }
+            Err(Error::NotRunning { .. }) => Components::of_stopped(&manifest)?,
+            Err(error) => return Err(CommandError::from(error)),
+        };
+        Ok((manifest, components))
+    };
+    let hosts: Vec<_> = hosts.into_iter().map(with_components).collect::<Result<_, _>>()?;
     local::on_a_guests_stack(global, move || {
         let mut display = ProgressDisplay::default();
         let mut progress = |at: &Progress| display.update(at);
-        Ok(verify::verify_backup(&manifest, compiler(), &backup, &components, &request, &mut progress)?)
+        Ok(verify::verify_backups(&hosts, &folders, compiler(), &request, &mut progress)?)
     })
 }
 
-/// The files of a stopped host. Their folder is locked, so that no host starts meanwhile.
-fn of_stopped(global: &Global, manifest: Manifest, request: VerifyRequest) -> Result<Report, CommandError> {
-    let data = &manifest.host.data;
-    if !folder::is_data(data) {
-        return Err(verify::Error::NoData { path: data.display().to_string() }.into());
+/// The files of stopped hosts. Their folders are locked, so that no host starts meanwhile.
+fn of_stopped(
+    global: &Global,
+    hosts: Vec<Manifest>,
+    request: VerifyRequest,
+    away: impl Fn(&str) -> (String, String) + Send + 'static,
+) -> Result<Report, CommandError> {
+    if let Some(missing) = hosts.iter().map(|manifest| &manifest.host.data).find(|data| !folder::is_data(data)) {
+        return Err(verify::Error::NoData { path: missing.display().to_string() }.into());
     }
-    let folder = Folder::lock(data).map_err(local::busy)?;
+    let locked = hosts.iter().map(|manifest| Folder::lock(&manifest.host.data).map_err(local::busy));
+    let locked: Vec<Folder> = locked.collect::<Result<_, _>>()?;
     local::on_a_guests_stack(global, move || {
-        let _folder = folder;
+        let _locked = locked;
         let mut display = ProgressDisplay::default();
         let mut progress = |at: &Progress| display.update(at);
-        Ok(verify::verify_stopped(&manifest, compiler(), &request, &mut progress)?)
+        Ok(verify::verify_stopped(&hosts, &away, compiler(), &request, &mut progress)?)
     })
 }
 
@@ -130,12 +189,24 @@ fn shown(report: &Report) -> Result<(), CommandError> {
     let empty = count(|outcome| matches!(outcome, Outcome::Empty { .. }));
     let violated = count(|outcome| matches!(outcome, Outcome::Violated { .. }));
     let unchecked = count(|outcome| matches!(outcome, Outcome::Unchecked { .. }));
+    let seen = match report.parts.as_slice() {
+        [] => format!("the files are as they were at {}", report.at),
+        parts => parts.iter().map(seen).collect::<Vec<_>>().join("; "),
+    };
     out::note(&format!(
-        "{holds} hold, {violated} violated, {unchecked} not checked, {empty} with nothing to look at; the files are as \
-         they were at {}",
-        report.at
+        "{holds} hold, {violated} violated, {unchecked} not checked, {empty} with nothing to look at; {seen}"
     ));
     Ok(())
+}
+
+fn seen(part: &Part) -> String {
+    let Part { name, how, at } = part;
+    match how {
+        How::Running => format!("host `{name}` as it was at {at}"),
+        How::Stopped => format!("host `{name}`, which is stopped, as it was left at {at}"),
+        How::Away => format!("nothing of host `{name}`"),
+        How::Backup => format!("backup `{name}` of {at}"),
+    }
 }
 
 fn row(check: &Check) -> Vec<String> {

@@ -19,7 +19,7 @@ use seam_store::{
 use super::handler::{Handler, Note};
 use super::tally::Tally;
 use crate::limits;
-use crate::pause::pause_ms;
+use crate::pause::{pause_ms, pauses_ms};
 
 /// What a step has left to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +93,9 @@ impl<H: Handler> Subscriber<'_, H> {
 
     /// Tries the events that are due, each in a transaction of its own. Whether there may be more of them.
     fn retry(&self, inbox: &Database) -> Result<bool, Stop> {
-        let due = inbox.due(&self.source, self.now_ms(), limits::EVENT_RETRIES_PER_STEP)?;
+        let longest = |tries| *pauses_ms(tries, self.subscription.pause_max).end();
+        let pauses = (longest(1), longest(u32::MAX));
+        let due = inbox.due(&self.source, self.now_ms(), pauses, limits::EVENT_RETRIES_PER_STEP)?;
         for waiting in &due {
             // An operator may have discarded it, or set the subscription back, while those before it were tried.
             let position = waiting.event.position;

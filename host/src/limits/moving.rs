@@ -32,10 +32,17 @@ pub const MOVE_ACTIVATE_MS_MAX: u64 = 3_000;
 pub const MOVE_UNSYNCED_BYTES_MAX: usize = 64 << 20;
 /// What must be free on the target's disk beside the file and an eighth of it: logs, and what is written meanwhile.
 pub const MOVE_ROOM_BYTES: u64 = 16 << 20;
-/// How often each part of a pause is rehearsed for a prediction; an odd number, so that one of them is the median.
-pub const MOVE_REHEARSALS: usize = 9;
-/// How long the files of a rehearsal are opened again and again: one with a key that is stretched takes seconds.
+/// Of it, what is kept free from before the pause until the file has its new owner: its last pages, its log, and the
+/// notes of the host.
+pub const MOVE_KEPT_BYTES: u64 = 4 << 20;
+/// How often a pause is rehearsed for a prediction: one of ten is slower than the 90th percentile.
+pub const MOVE_REHEARSALS: usize = 11;
+/// As often at least, however slow it is.
+pub const MOVE_REHEARSALS_MIN: usize = 3;
+/// How long it is rehearsed again and again.
 pub const MOVE_REHEARSAL_MS_MAX: u64 = 2_000;
+/// The rehearsals that a host takes part in at a time, each with files of its own.
+pub const MOVE_REHEARSING_MAX: usize = 4;
 /// The requests by which a prediction measures the way: enough for a 99th percentile.
 pub const MOVE_ROUND_TRIPS: usize = 201;
 /// The messages by which it measures how fast pages travel.

@@ -78,8 +78,9 @@ pub const CERTIFICATE_DAYS: u32 = 365;
 pub const AUTHORITY_DAYS: u32 = 3_650;
 /// The most of both that an operator may ask for: the dates of a certificate have four digits for a year.
 pub const CERTIFICATE_DAYS_MAX: u32 = 36_500;
-/// How long before its making a certificate is valid: clocks of two hosts differ.
-pub const CERTIFICATE_EARLY_S: i64 = 300;
+/// How long before its making a certificate is valid: it is used at once, also by a host whose clock is minutes behind.
+/// An hour, as public authorities have it.
+pub const CERTIFICATE_EARLY_S: i64 = 3_600;
 
 /// What `seam pretend` shows of a silent host is what these connections would.
 const _: () = assert!(seam_runtime::limits::PRETENDED_SILENCE_MS == REMOTE_PING_MS + REMOTE_PONG_MS);

@@ -54,7 +54,10 @@ fn stays_behind(manifest: &Manifest, context: &Context) -> Option<&'static str> 
         (manifest.feeds.iter().any(|feed| is_its(&feed.context)), "has a feed"),
         (manifest.schedules.iter().any(|one| is_its(&one.context)), "has schedules"),
         (variants, "has variants"),
-        (!context.settings.two_phase.is_empty() || of_others(), "takes part in transactions over several files"),
+        (
+            !context.settings.two_phase.is_empty() || of_others(),
+            "takes part in transactions over several files, whose promises lie on the disk of its host alone",
+        ),
     ];
     has.into_iter().find(|(has, _)| *has).map(|(_, what)| what)
 }

@@ -212,6 +212,10 @@ impl<W: World> Reconciler<W> {
                     return Err(Refused::new(format!("nothing was asked: {why}"), remedy));
                 }
                 one = stands()?;
+                if one.state == State::Accepted {
+                    let kept = self.world.accept(rule, &[], std::slice::from_ref(key));
+                    kept.map_err(|unlooked| Refused::new(unlooked.why, unlooked.remedy))?;
+                }
                 let answer = self.ask(rule, context.as_str(), &mut one, (who, why))?;
                 self.compare(rule, &mut turn);
                 self.measure(rule);
@@ -222,7 +226,11 @@ impl<W: World> Reconciler<W> {
                 let command = format!("seam reconcile accept {} {}", quoted(total), quoted(key));
                 self.audit.act(&Act { who, command: &command, why }, || {
                     one.accepted(who, why);
-                    self.book.save(std::slice::from_ref(&one), &[], self.clock.wall_ms())?;
+                    let now_ms = self.clock.wall_ms();
+                    let accepted: Vec<_> = one.acceptance(now_ms).into_iter().collect();
+                    let kept = self.world.accept(rule, &accepted, &[]);
+                    kept.map_err(|unlooked| Refused::new(unlooked.why, unlooked.remedy))?;
+                    self.book.save(std::slice::from_ref(&one), &[], now_ms)?;
                     Ok::<_, Refused>(((), "accepted until its amounts change".to_owned()))
                 })?;
                 self.measure(rule);

@@ -11,6 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 use seam_store::clock::Clock;
 use seam_store::{HostFileError, chain, fault};
 
+use super::acceptances::Acceptances;
 use super::book::Book;
 use super::metrics::ReconcileMetrics;
 use super::record::{Disagreement, MendAnswer, State, listed};
@@ -185,10 +186,14 @@ impl<W: World> Reconciler<W> {
         let total = rule.total.as_str();
         let mut standing = self.book.standing(total)?;
         let mut room = limits::RECONCILE_KEPT_MAX.saturating_sub(standing.len());
+        let acceptances = match self.world.accepted(rule) {
+            Ok(kept) => Acceptances::new(kept),
+            Err(unlooked) => return Ok(Err(unlooked)),
+        };
         let (mut found, mut unkept) = (Vec::new(), 0);
         let mut changing = BTreeSet::new();
         let look = self.world.look(rule, &mut |key, amounts| {
-            let is_known = standing.contains_key(key);
+            let is_known = standing.contains_key(key) || acceptances.has(key);
             let Some(amounts) = amounts else {
                 // Of one that is not known, nothing is noted before it is certain.
                 changing.extend(is_known.then(|| key.to_owned()));
@@ -219,12 +224,17 @@ impl<W: World> Reconciler<W> {
             let timing = turn.0.entry(name).or_insert_with(|| Timing { found: self.clock.now(), again: None });
             let settled = self.clock.elapsed_since(timing.found) >= rule.after;
             let mut one = one.unwrap_or_else(|| Disagreement::new(total, &key, now_ms));
+            acceptances.apply(&mut one, &amounts);
             if one.seen(amounts, now_ms, settled) {
                 said.push(changed.len());
             }
             changed.push(one);
         }
         standing.retain(|key, _| !changing.contains(key));
+        let (new, over) = acceptances.changes(&changed, &changing, now_ms);
+        if let Err(unlooked) = self.world.accept(rule, &new, &over) {
+            return Ok(Err(unlooked));
+        }
         let mut dropped = Vec::new();
         for (key, mut gone) in standing {
             turn.0.remove(&(total.to_owned(), key));

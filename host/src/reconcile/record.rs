@@ -2,6 +2,7 @@
 //!
 //! Not here: clocks, files, contexts. Whether it has stood for long enough is decided by who looks.
 
+use seam_store::Acceptance;
 use serde::{Deserialize, Serialize};
 
 use crate::limits;
@@ -191,6 +192,17 @@ impl Disagreement {
     pub fn accepted(&mut self, who: &str, why: &str) {
         self.state = State::Accepted;
         (self.by, self.why) = (Some(who.to_owned()), why.to_owned());
+    }
+
+    /// As the file keeps it of the context that decides which host looks; `None` if it is not accepted.
+    pub fn acceptance(&self, now_ms: u64) -> Option<Acceptance> {
+        (self.state == State::Accepted).then(|| Acceptance {
+            key: self.key.clone(),
+            amounts: serde_json::to_string(&self.amounts).unwrap_or_default(),
+            by: self.by.clone().unwrap_or_default(),
+            why: self.why.clone(),
+            at_ms: now_ms,
+        })
     }
 
     /// A look no longer finds it.

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use seam_store::HostFile;
 use seam_store::clock::{Clock, ManualClock};
 use seam_store::ids::ContextName;
+use seam_store::{Acceptance, HostFile};
 
 use super::record::State::{self, Accepted, GivenUp, Gone, Mended, Open, Settling};
 use super::world::EachKey;
@@ -34,6 +34,8 @@ pub(super) struct Said {
     /// Keys that change while they are compared.
     changing: Vec<String>,
     looked_at_by: Option<String>,
+    /// In the file of `a`.
+    accepted: BTreeMap<String, Acceptance>,
 }
 
 #[derive(Clone, Default)]
@@ -58,6 +60,17 @@ impl World for Contexts {
         // As a statement that ends in the middle: some keys have come before.
         said.broken.clone().map_or(Ok(()), Err)?;
         Ok(TotalLook { contexts: vec!["a".into(), "b".into()], keys: said.amounts.len() as u64 })
+    }
+
+    fn accepted(&self, _: &Reconcile) -> Result<Vec<Acceptance>, Unlooked> {
+        Ok(self.0.lock().accepted.values().cloned().collect())
+    }
+
+    fn accept(&self, _: &Reconcile, accepted: &[Acceptance], over: &[String]) -> Result<(), Unlooked> {
+        let kept = &mut self.0.lock().accepted;
+        over.iter().for_each(|key| assert!(kept.remove(key).is_some(), "{key}"));
+        kept.extend(accepted.iter().map(|one| (one.key.clone(), one.clone())));
+        Ok(())
     }
 
     fn mend(&self, context: &str, found: &Disagreement) -> MendAnswer {
@@ -194,6 +207,48 @@ fn a_total_that_another_host_looks_at_is_left_to_it_and_comes_back_as_it_was() {
     desk.say("k", 2, 2);
     desk.look_after(60);
     assert_eq!((desk.standing(), desk.over()), (vec![], of("k", Gone)));
+}
+
+#[test]
+fn what_is_accepted_is_so_on_the_host_that_looks_next() {
+    let desk = Desk::new(false);
+    desk.say("k", 0, 2);
+    desk.look_after(0);
+    desk.look_after(120);
+    desk.act(ReconcileOrder::Accept, "k", "kept for the fair", false).unwrap();
+    // `a` moves with its file to another host, which has a book of its own.
+    let mut other = Desk { contexts: desk.contexts.clone(), ..Desk::new(false) };
+    other.restart();
+    other.look_after(0);
+    other.look_after(120);
+    assert_eq!(other.standing(), of("k", Accepted));
+    let shown = other.reconciler.show(TOTAL, "k").unwrap();
+    assert_eq!((shown.by.as_deref(), shown.why.as_str()), (Some("ada (1000)"), "kept for the fair"));
+    // And ends there with its amounts, for whichever host looks next.
+    other.say("k", 0, 3);
+    other.look_after(60);
+    assert_eq!((other.standing(), other.over()), (of("k", Settling), of("k", Gone)));
+    assert!(other.contexts.0.lock().accepted.is_empty());
+    other.say("k", 0, 2);
+    other.look_after(60);
+    assert_eq!(other.standing(), of("k", Settling));
+}
+
+#[test]
+fn what_the_book_alone_has_accepted_goes_into_the_file_and_ends_with_a_mending() {
+    let desk = Desk::new(true);
+    desk.contexts.0.lock().answers = vec![MendAnswer::Refused("ask a person".into()); 2];
+    desk.say("k", 0, 2);
+    desk.look_after(0);
+    desk.look_after(120);
+    desk.act(ReconcileOrder::Accept, "k", "kept for the fair", false).unwrap();
+    let kept = std::mem::take(&mut desk.contexts.0.lock().accepted);
+    desk.look_after(60);
+    assert_eq!(desk.contexts.0.lock().accepted.keys().collect::<Vec<_>>(), kept.keys().collect::<Vec<_>>());
+    // An operator who has it mended after all no longer accepts it.
+    desk.act(ReconcileOrder::Mend, "k", "the fair is over", false).unwrap();
+    desk.look_after(60);
+    assert_eq!((desk.standing(), desk.contexts.0.lock().accepted.len()), (of("k", GivenUp), 0));
 }
 
 #[test]

@@ -6,13 +6,13 @@ use seam_runtime::call::Call;
 use seam_runtime::guest::reconciliation::{DisagreementRecord, SideRecord};
 use seam_runtime::run::Mended;
 use seam_runtime::serve::Registry;
-use seam_store::Range;
 use seam_store::ids::Trace;
+use seam_store::{Acceptance, Range};
 
 use super::record::{Amount, Disagreement, MendAnswer};
 use crate::limits;
 use crate::manifest::Reconcile;
-use crate::verify::{Elsewhere, TotalLook, Unlooked, compared_by, declaring, look_at_total};
+use crate::verify::{Elsewhere, TotalLook, Unlooked, compared_by, deciding_file, declaring, look_at_total};
 
 /// Gets a key, and what each context says of it; `None` if it changes while hosts compare it, so that it is not known
 /// whether they agree.
@@ -33,6 +33,19 @@ pub trait World: Send + Sync + 'static {
     /// # Errors
     /// When it could not be looked at, or not to the end.
     fn look(&self, rule: &Reconcile, each: &mut EachKey<'_>) -> Result<TotalLook, Unlooked>;
+
+    /// What is accepted of the rule's total, as the file says of the context that decides which host looks. Empty if it
+    /// has no file.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    fn accepted(&self, rule: &Reconcile) -> Result<Vec<Acceptance>, Unlooked>;
+
+    /// Notes in that file what is accepted from now on, and what is no longer, by its keys.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    fn accept(&self, rule: &Reconcile, accepted: &[Acceptance], over: &[String]) -> Result<(), Unlooked>;
 
     /// Asks `context` to mend.
     fn mend(&self, context: &str, found: &Disagreement) -> MendAnswer;
@@ -65,6 +78,16 @@ impl World for RunningContexts {
         })
     }
 
+    fn accepted(&self, rule: &Reconcile) -> Result<Vec<Acceptance>, Unlooked> {
+        let file = deciding_file(&self.registry, &rule.total, rule.mend.as_ref());
+        file.map_or_else(|| Ok(Vec::new()), |file| file.accepted(&rule.total).map_err(unkept))
+    }
+
+    fn accept(&self, rule: &Reconcile, accepted: &[Acceptance], over: &[String]) -> Result<(), Unlooked> {
+        let file = deciding_file(&self.registry, &rule.total, rule.mend.as_ref());
+        file.map_or_else(|| Ok(()), |file| file.accept(&rule.total, accepted, over).map_err(unkept))
+    }
+
     fn mend(&self, context: &str, found: &Disagreement) -> MendAnswer {
         let sides = found.amounts.iter();
         let sides = sides.map(|one| SideRecord { context: &one.context, least: one.least, most: one.most });
@@ -87,5 +110,12 @@ impl World for RunningContexts {
             Ok(Mended::Refused(why)) => MendAnswer::Refused(short(why)),
             Err(failure) => MendAnswer::Failed(short(failure.to_string())),
         }
+    }
+}
+
+fn unkept(error: seam_store::Error) -> Unlooked {
+    Unlooked {
+        why: format!("what is accepted cannot be read or written: {error}"),
+        remedy: "`seam contexts` shows which store does not work".to_owned(),
     }
 }

@@ -4,13 +4,14 @@
 //! Not here: which host may (`standby`, by the lease of the file).
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use seam_runtime::component::Artifact;
+use seam_runtime::serve::{HeldCalls, Prepared};
 use seam_store::ids::ContextName;
-use seam_store::{Config, Owner, chain};
+use seam_store::{Config, Database, Owner, chain};
 use serde::{Deserialize, Serialize};
 
 use super::arrival;
@@ -156,8 +157,8 @@ impl Relocator {
     pub fn give_up(&self, context: &ContextName, to: &Owner) -> Result<Option<u64>, String> {
         let inner = &self.0;
         let Owner { host, token } = to;
-        let next = || inner.registry.prepare(inner.registry.specs_with(context, Some(host), *token));
-        let prepared = next().map_err(|error| chain(&error))?;
+        let prepared = inner.registry.prepare(inner.registry.specs_with(context, Some(host), *token));
+        let prepared = prepared.map_err(|error| chain(&error))?;
         let live = inner.registry.live(context.as_str());
         let database = live.ok().and_then(|live| live.generation().database().cloned());
         let commits = database.as_ref().and_then(|file| file.mark().ok().flatten()).map(|mark| mark.commits);
@@ -165,27 +166,46 @@ impl Relocator {
         if let Some(database) = &database {
             database.give_up(to);
         }
-        let home = Home { host: host.clone(), token: *token };
-        Homes::change(&inner.manifest.host.data, |homes| homes.set(context, home)).map_err(|error| chain(&error))?;
+        let open = database.as_ref().map(Arc::downgrade);
+        drop(database);
+        self.leave(context, &Home { host: host.clone(), token: *token }, (prepared, calls), open)?;
+        Ok(commits)
+    }
+
+    /// Sends the calls of a context, which are held, to its new home, by the set that serves from now on. Its file is
+    /// set aside once no old request uses it.
+    pub(super) fn leave(
+        &self,
+        context: &ContextName,
+        home: &Home,
+        (prepared, calls): (Prepared, HeldCalls),
+        open: Option<Weak<Database>>,
+    ) -> Result<(), String> {
+        let inner = &self.0;
+        let Home { host, token } = home;
+        let noted = Homes::change(&inner.manifest.host.data, |homes| {
+            homes.set(context, home.clone());
+            homes.pending.remove(context.as_str());
+        });
+        noted.map_err(|error| chain(&error))?;
         inner.client.set_home(context, host, *token);
+        let next = || inner.registry.prepare(inner.registry.specs_with(context, Some(host), *token));
         let published = inner.registry.publish(prepared).or_else(|_| inner.registry.publish(next()?));
         let gone = published.and_then(|()| calls.go_to(host, *token));
         gone.map_err(|error| format!("{}: restart this host", chain(&error)))?;
-        let Some(config) = config_of(&inner.manifest, context) else { return Ok(commits) };
+        let Some(config) = config_of(&inner.manifest, context) else { return Ok(()) };
         let (inner, context) = (inner.clone(), context.clone());
-        let open = database.as_ref().map(Arc::downgrade);
-        drop(database);
         inner.clearing.lock().insert(context.clone());
         tokio::spawn(async move {
             while open.as_ref().is_some_and(|open| open.strong_count() > 0) {
                 tokio::time::sleep(Duration::from_millis(limits::MOVE_CLEAR_LOOK_MS)).await;
             }
             if let Err(error) = set_aside(&config.path) {
-                tracing::error!(target: "standby", %context, "cannot set `{}` aside: {error}", config.path.display());
+                tracing::error!(target: "move", %context, "cannot set `{}` aside: {error}", config.path.display());
             }
             inner.clearing.lock().remove(&context);
         });
-        Ok(commits)
+        Ok(())
     }
 
     /// Tells the host `peer` that the context lives on this one.

@@ -1,5 +1,5 @@
 //! The copy of a context's file that a target makes: `CONTEXT.arriving` beside the files of contexts, which nothing
-//! else opens.
+//! else opens, and room for what is written when it is handed over, `CONTEXT.arriving-room`.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -113,6 +113,14 @@ impl Arrival {
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| failed(&self.path, &error))
     }
 
+    /// Keeps room on the disk for what serving the copy writes once it is handed over, until `release`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn reserve(&self) -> Result<(), String> {
+        reserve(&self.path)
+    }
+
     /// The tables of the copy as it is now.
     ///
     /// # Errors
@@ -157,13 +165,50 @@ pub fn path(config: &Config) -> PathBuf {
     config.path.with_extension("arriving")
 }
 
-/// Removes a copy, if there is one.
+/// As `Arrival::reserve`, for the copy at `path`.
+///
+/// # Errors
+/// When there is none.
+pub fn reserve(path: &Path) -> Result<(), String> {
+    let kept = kept(path);
+    let reserved = private::file(&kept).and_then(|file| {
+        use rustix::fs::{FallocateFlags, fallocate};
+        match fallocate(&file, FallocateFlags::empty(), 0, limits::MOVE_KEPT_BYTES) {
+            // A file system that cannot do it finds out when the file is handed over.
+            Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    });
+    reserved.map_err(|error| {
+        release(path);
+        failed(&kept, &error)
+    })
+}
+
+/// Gives back what `reserve` kept.
+pub fn release(path: &Path) {
+    std::fs::remove_file(kept(path)).ok();
+}
+
+fn kept(path: &Path) -> PathBuf {
+    path.with_extension("arriving-room")
+}
+
+/// Removes a copy, if there is one, and what is kept for it.
 pub fn remove(path: &Path) {
     std::fs::remove_file(path).ok();
+    release(path);
 }
 
 fn failed(path: &Path, error: &std::io::Error) -> String {
-    format!("cannot write `{}`: {error}", path.display())
+    use std::io::ErrorKind;
+    let remedy = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => "make room on its disk",
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => "let this user write there",
+        ErrorKind::NotFound => "see what has become of its folder",
+        _ => "look at its disk",
+    };
+    format!("cannot write `{}`: {error}; {remedy}", path.display())
 }
 
 #[cfg(test)]

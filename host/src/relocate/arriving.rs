@@ -98,6 +98,8 @@ impl Relocator {
     fn own(&self, context: &ContextName, token: u64) -> Result<(), String> {
         let config = self.config(context)?;
         let path = arrival::path(&config);
+        // For what is written from here on.
+        arrival::release(&path);
         if !path.exists() {
             return Ok(());
         }
@@ -159,21 +161,24 @@ impl Relocator {
             let is_it = |coming: &Coming| coming.token == token && coming.from == *from;
             if arrivals.get(context).is_some_and(is_it) { arrivals.remove(context) } else { None }
         };
-        let mut pending = false;
-        let noted = Homes::change(&self.0.manifest.host.data, |homes| {
-            pending = homes.pending.get(context.as_str()).is_some_and(|pending| is_of(pending, from, token));
-            if pending {
-                homes.pending.remove(context.as_str());
-            }
-        });
-        noted.map_err(|error| chain(&error))?;
+        let known = Homes::load(&self.0.manifest.host.data).map_err(|error| chain(&error))?;
+        let pending = known.pending.get(context.as_str()).is_some_and(|pending| is_of(pending, from, token));
         if pending || started.is_some() {
+            // First: a note cannot be written on a disk that the copy has filled.
             arrival::remove(&arrival::path(&config));
             tracing::info!(
                 target: "move", %context, token.token, "the context stays where it was; its copy is forgotten"
             );
         }
-        Ok(())
+        if !pending {
+            return Ok(());
+        }
+        let noted = Homes::change(&self.0.manifest.host.data, |homes| {
+            if homes.pending.get(context.as_str()).is_some_and(|pending| is_of(pending, from, token)) {
+                homes.pending.remove(context.as_str());
+            }
+        });
+        noted.map_err(|error| chain(&error))
     }
 
     /// What became of a move from here, for its target.

@@ -9,7 +9,7 @@ use seam_store::{Database, Held, Owner, chain};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::messages::{Key, Token};
+use super::messages::{Key, Token, step};
 use super::report::Refused;
 use super::{Inner, key_files};
 use crate::homes::Home;
@@ -25,6 +25,8 @@ pub struct Departure<'r> {
     pub owner: Owner,
     /// See `Token`.
     pub attempt: u64,
+    /// Nothing moves: the target takes the steps with a file of its own.
+    pub rehearsal: bool,
 }
 
 impl<'r> Departure<'r> {
@@ -38,7 +40,7 @@ impl<'r> Departure<'r> {
             return Err(Refused::new(message, "restart this host"));
         }
         let owner = Owner { host: to.to_owned(), token: owner.token + 1 };
-        Ok(Self { inner, context, database, owner, attempt: rand::random() })
+        Ok(Self { inner, context, database, owner, attempt: rand::random(), rehearsal: false })
     }
 
     pub fn home(&self) -> Home {
@@ -91,9 +93,15 @@ impl<'r> Departure<'r> {
     }
 
     pub async fn step_within(&self, name: &str, body: Bytes, ms: u64) -> Result<Bytes, Refused> {
-        let step = Step { context: self.context.clone(), name: name.to_owned() };
+        let name = if self.rehearsal { format!("{}{name}", step::REHEARSED) } else { name.to_owned() };
+        let step = Step { context: self.context.clone(), name };
         let taken = self.inner.client.step(&self.owner.host, &step, body, Duration::from_millis(ms)).await;
-        taken.map_err(|why| Refused::new(format!("`{}` stays here: {why}", self.context), "see the logs of both hosts"))
+        taken.map_err(|why| {
+            let (context, host) = (self.context, &self.owner.host);
+            // What the other host says of itself does not name it.
+            let why = if why.contains(&format!("`{host}`")) { why } else { format!("host `{host}`: {why}") };
+            Refused::new(format!("`{context}` stays here: {why}"), "see the logs of both hosts")
+        })
     }
 }
 

@@ -24,6 +24,10 @@ pub mod step {
     pub const ACTIVATE: &str = "activate";
     /// `Token`: the file was not and will not be handed over.
     pub const UNDO: &str = "undo";
+    /// `Rehearse`: a file of its own, made for the rehearsal, is ready to be handed over. The steps of a rehearsal
+    /// change nothing else; `REHEARSED` before the name of another one takes it with that file.
+    pub const REHEARSE: &str = "rehearse";
+    pub const REHEARSED: &str = "rehearsed-";
     /// `Probe` -> `Probed`. Changes nothing.
     pub const PROBE: &str = "probe";
     /// The bytes of a page, 4 bytes, and `Pages` -> `ProbedPages`. Changes nothing.
@@ -103,7 +107,7 @@ pub struct Probe {
     pub way: Way,
 }
 
-/// What the target measures for a prediction, in microseconds, each as often as `limits::MOVE_REHEARSALS`, sorted.
+/// What the target knows for a prediction.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Probed {
@@ -111,12 +115,15 @@ pub struct Probed {
     pub saved: Option<Forecast>,
     /// Why it would not take the context.
     pub refused: Vec<String>,
-    /// A page, written until it is on the disk.
-    pub sync_us: Vec<u64>,
-    /// A file that changes its owner and is opened.
-    pub own_us: Vec<u64>,
-    /// The first instances of the contexts of the target that change with the one that comes.
-    pub link_us: Vec<u64>,
+}
+
+/// A pause that is rehearsed once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rehearse {
+    /// Of all passes of this rehearsal, by chance.
+    pub attempt: u64,
+    pub page_bytes: u32,
 }
 
 /// What the target made of pages that were sent to measure how long that takes, in microseconds.

@@ -13,7 +13,7 @@
 //! Imports point down this list only:
 //! - `adopt` is what happens without a source, because a host is gone.
 //! - `source` leads a move (`departure`, `sending`); `target` takes its steps; `arriving` finds out what came of them.
-//! - `predict` says what a move would take; `rehearse` measures it on the target.
+//! - `predict` says what a move would take; `pause` rehearses all of its pause, with `rehearse` on the target.
 //! - `taking`: an operator decides what became of a move whose source is lost.
 //! - `fitness` says which contexts can move; `arrival` is the copy that a target makes.
 //! - `review` puts what came of a move beside what was predicted.
@@ -25,6 +25,7 @@ mod arriving;
 mod departure;
 mod fitness;
 mod messages;
+mod pause;
 mod predict;
 mod rehearse;
 mod report;
@@ -56,6 +57,7 @@ use crate::remote::Client;
 pub use adopt::Code;
 use arrival::Arrival;
 use messages::Token;
+use rehearse::Rehearsal;
 pub use report::{CopyPrediction, Moved, PauseParts, PausePrediction, Prediction, Progress, Refused, Spread};
 use review::review;
 pub use review::{EdgeFigures, EdgeReview, MoveReview, PageFigures, PageReview};
@@ -79,6 +81,8 @@ struct Inner {
     token: Mutex<Option<u64>>,
     /// One context starts to serve here at a time.
     activating: Mutex<()>,
+    /// The pauses that are rehearsed here, by the host that asks for it, the context and the attempt.
+    rehearsing: Mutex<HashMap<(String, ContextName, u64), Rehearsing>>,
     /// The contexts that have left, whose file old requests may still use.
     clearing: Mutex<HashSet<ContextName>>,
     /// The contexts that are coming.
@@ -111,6 +115,9 @@ struct Coming {
 /// A copy, in the hands of the step that is being taken.
 type Arriving = Arc<tokio::sync::Mutex<Arrival>>;
 
+/// The same for a rehearsal.
+type Rehearsing = Arc<tokio::sync::Mutex<Rehearsal>>;
+
 impl Relocator {
     /// `None` when all contexts live in one process. Call `settle` once the host serves.
     pub fn new(
@@ -130,6 +137,7 @@ impl Relocator {
             leaving: Semaphore::new(1),
             token: Mutex::new(None),
             activating: Mutex::default(),
+            rehearsing: Mutex::default(),
             clearing: Mutex::default(),
             arrivals: Mutex::default(),
             started: Instant::now(),

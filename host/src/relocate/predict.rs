@@ -1,7 +1,7 @@
 //! What a move would take and cost, before it: from what was recorded, and from what is measured now on both hosts.
 //!
-//! Every part of the pause is measured by doing the same on a file of its own. Nothing is changed.
-//! Not here: the forecast of calls (`forecast`), why a context does not move (`fitness`).
+//! How fast pages travel is measured with some of the file's. Nothing is changed.
+//! Not here: the forecast of calls (`forecast`), why a context does not move (`fitness`), the pause (`pause`).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,8 +13,7 @@ use seam_store::{Database, chain, moment};
 use serde::de::DeserializeOwned;
 
 use super::messages::{Pages, Probe, Probed, ProbedPages, json, parsed, step};
-use super::rehearse::Scratch;
-use super::report::{CopyPrediction, PauseParts, PausePrediction, Prediction, Refused, Spread};
+use super::report::{CopyPrediction, Prediction, Refused, Spread};
 use super::{Relocator, fitness};
 use crate::forecast::{Forecast, Snapshot, Way, forecast};
 use crate::limits;
@@ -25,6 +24,18 @@ const SEE_LOGS: &str = "see the logs of both hosts";
 impl Relocator {
     /// What moving `context` from this host to the host `to` would take and cost.
     pub async fn predict(&self, context: &ContextName, to: &str) -> Prediction {
+        let mut prediction = self.predict_copy(context, to).await;
+        if prediction.copy.is_some() {
+            match self.predict_pause(context, to).await {
+                Ok(pause) => prediction.pause = pause,
+                Err(why) => prediction.refused.push(Refused::new(why, SEE_LOGS)),
+            }
+        }
+        prediction
+    }
+
+    /// As `predict`, without the pause.
+    pub(super) async fn predict_copy(&self, context: &ContextName, to: &str) -> Prediction {
         let mut prediction = Prediction::empty(context.as_str(), &self.0.this, to);
         let measuring = Measuring { relocator: self, context, to };
         let within = Duration::from_millis(limits::MOVE_PREDICT_MS_MAX);
@@ -92,13 +103,7 @@ impl Measuring<'_> {
                 .iter()
                 .map(|why| Refused::new(format!("host `{}`: {why}", self.to), "see the log of that host")),
         );
-        let config = self.relocator.config(self.context)?;
-        let syncs = tokio::task::block_in_place(|| Scratch::beside(&config).and_then(|own| own.syncs()))?;
         prediction.copy = Some(copy(&messages, compare_ms(&database, file_bytes)?));
-        let drain = self.drain();
-        let part = |q: f64| parts(q, (&trips, &messages, &probed), &syncs, drain);
-        let (median, slow) = (part(0.5), part(1.0));
-        prediction.pause = (!probed.own_us.is_empty()).then_some(PausePrediction { median, slow });
         Ok(())
     }
 
@@ -132,18 +137,6 @@ impl Measuring<'_> {
         saved.edges.extend(own.edges);
         saved.pages.extend(own.pages);
         (!saved.edges.is_empty()).then_some(saved)
-    }
-
-    /// Until no call runs: the first number is what it takes half of the time, the second one at worst, in
-    /// microseconds.
-    fn drain(&self) -> (u64, u64) {
-        let Ok(live) = self.relocator.0.registry.live(self.context.as_str()) else { return (0, 0) };
-        let (counts, over) = (live.generation().call_counts(), live.generation().serves_for());
-        // Durations are known up to a factor of two: the middle of each.
-        let [median, slow] = [0.5, 0.99].map(|q| counts.below(q).as_micros() as u64 * 3 / 4);
-        let running = counts.calls() as f64 / over.as_secs_f64().max(1e-3) * median as f64 / 1e6;
-        // At random moments, some calls run or none does; those that run are half done.
-        (if running < 0.5 { 0 } else { median }, if counts.calls() == 0 { 0 } else { slow })
     }
 
     /// Sends some pages of the file.
@@ -231,29 +224,6 @@ fn copy(messages: &Messages, compare_ms: f64) -> CopyPrediction {
     }
 }
 
-/// The parts of a pause of which each takes as long as the share `q` of its rehearsals.
-fn parts(
-    q: f64,
-    (trips, messages, probed): (&[u64], &Messages, &Probed),
-    own_syncs: &[u64],
-    drain: (u64, u64),
-) -> PauseParts {
-    let (trip, sync) = (at(trips, q.min(0.99)), at(&probed.sync_us, q));
-    // What is committed while the last word goes to the target and comes back, and is synced there.
-    let pages = messages.pages_per_s * (trip + sync) / 1e6;
-    let rest = trip + sync + pages * messages.carried_us / (messages.bytes / 4096.0).max(1.0);
-    // The host's own file has a commit for it, too.
-    let activate = trip + at(&probed.own_us, q) + sync + at(&probed.link_us, q);
-    let drain_us = if q > 0.5 { drain.1 } else { drain.0 };
-    PauseParts {
-        drain_us,
-        rest_us: rest as u64,
-        hand_over_us: at(own_syncs, q) as u64,
-        activate_us: activate as u64,
-        switch_us: 0,
-    }
-}
-
 /// The value below which the share `q` of the sorted values stays.
 fn at(sorted: &[u64], q: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
@@ -281,30 +251,5 @@ mod tests {
         assert_eq!(quiet.bytes, 25_000 * 4_100 + 101 * 12);
         let busy = copy(&messages(200.0), 500.0);
         assert_eq!(busy.again, 1_300);
-    }
-
-    #[test]
-    fn a_pause_is_the_sum_of_its_parts_and_a_slow_one_of_the_slowest() {
-        let messages = Messages {
-            message_us: 10_000.0,
-            carried_us: 4_000.0,
-            sync_us: 0.0,
-            bytes: 4_096.0 * 100.0,
-            base_pages: 100,
-            backlog_pages: 0,
-            pages_per_s: 0.0,
-        };
-        let probed = Probed {
-            sync_us: vec![500, 1_000, 9_000],
-            own_us: vec![3_000, 4_000, 5_000],
-            link_us: vec![1_000, 2_000, 2_500],
-            ..Probed::default()
-        };
-        let of = |q| parts(q, (&[200, 300, 400], &messages, &probed), &[800, 900, 950], (0, 7_000));
-        let median = of(0.5);
-        assert_eq!((median.drain_us, median.rest_us, median.hand_over_us), (0, 1_300, 900));
-        assert_eq!((median.activate_us, median.total_us()), (300 + 4_000 + 1_000 + 2_000, 9_500));
-        let slow = of(1.0);
-        assert_eq!((slow.drain_us, slow.rest_us, slow.activate_us), (7_000, 9_400, 400 + 5_000 + 9_000 + 2_500));
     }
 }

@@ -110,12 +110,27 @@ pub struct CopyPrediction {
     pub compare_ms: u64,
 }
 
+/// How long a pause takes, by rehearsals of all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PausePrediction {
+    /// The parts of the rehearsal that half of them were shorter than.
     pub median: PauseParts,
-    /// If the slowest of each part's rehearsals is what happens.
-    pub slow: PauseParts,
+    /// One of ten takes longer than this one.
+    pub p90: PauseParts,
+    /// One of ten is shorter, in microseconds.
+    pub p10_us: u64,
+    pub rehearsals: usize,
+}
+
+impl PausePrediction {
+    /// By these rehearsals; `None` without any.
+    pub fn of(mut rehearsals: Vec<PauseParts>) -> Option<Self> {
+        rehearsals.sort_by_key(PauseParts::total_us);
+        let last = rehearsals.len().checked_sub(1)?;
+        let at = |q: f64| rehearsals.get((last as f64 * q).round() as usize).copied().unwrap_or_default();
+        Some(Self { median: at(0.5), p90: at(0.9), p10_us: at(0.1).total_us(), rehearsals: rehearsals.len() })
+    }
 }
 
 /// A context that has moved.
@@ -164,5 +179,26 @@ impl From<HostFileError> for Refused {
 impl Refused {
     pub(super) fn new(message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { message: message.into(), remedy: remedy.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_predicted_by_whole_rehearsals_and_says_how_far_they_differ() {
+        let pass = |rest_us, activate_us| PauseParts { rest_us, activate_us, ..PauseParts::default() };
+        // The slowest of one part is not the slowest of all.
+        let passes = (1..=11).map(|n| pass(12_000 - n * 1_000, n * 3_000)).collect();
+        let predicted = PausePrediction::of(passes);
+        let expect = PausePrediction {
+            median: pass(6_000, 18_000),
+            p90: pass(2_000, 30_000),
+            p10_us: 10_000 + 6_000,
+            rehearsals: 11,
+        };
+        assert_eq!(predicted, Some(expect));
+        assert_eq!(PausePrediction::of(Vec::new()), None);
     }
 }

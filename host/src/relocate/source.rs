@@ -33,7 +33,7 @@ impl Relocator {
         let another = || Refused::new("another context is being moved", "try again when it has moved");
         let _alone = inner.leaving.try_acquire().map_err(|_| another())?;
         // What is predicted is compared with what happens: measured before anything is held.
-        let predicted = self.predict(context, to).await;
+        let predicted = self.predict_copy(context, to).await;
         let held = inner.deployer.hold(format!("moving `{context}` to host `{to}`"));
         let _unchanged = held.map_err(|refusal| Refused::new(refusal.message, refusal.remedy))?;
         let departure = Departure::begin(inner, context, to)?;
@@ -56,7 +56,7 @@ struct Paused {
 }
 
 impl Departure<'_> {
-    async fn run(&self, predicted: Prediction, show: Show<'_>) -> Result<Moved, Refused> {
+    async fn run(&self, mut predicted: Prediction, show: Show<'_>) -> Result<Moved, Refused> {
         let started = Instant::now();
         let mut follower = self.database.follow().map_err(|error| refused(self.context, &error))?;
         self.send_code(follower.page_bytes()).await?;
@@ -67,6 +67,12 @@ impl Departure<'_> {
         show(super::report::Progress::Compared { tables, rows });
         let prepared = self.prepared()?;
         let copy_ms = started.elapsed().as_millis() as u64;
+        // Right before it, so that it meets the same load. A move does not fail because it cannot be predicted.
+        let relocator = Relocator(self.inner.clone());
+        match relocator.predict_pause(self.context, &self.owner.host).await {
+            Ok(pause) => predicted.pause = pause,
+            Err(why) => tracing::warn!(target: "move", context = %self.context, why, "the pause is not predicted"),
+        }
         let Paused { calls, since, drained } = self.paused(&mut follower, &mut sent, show).await?;
         let (mut parts, late) = self.hand_over(&mut follower, &mut sent).await?;
         parts.drain_us = us(drained - since);
@@ -81,7 +87,7 @@ impl Departure<'_> {
             target: "move", context, to, token, pause_us, waited, ?parts, "the context lives on the other host now"
         );
         let (from, Sent { pages, again, bytes }) = (self.inner.this.clone(), sent);
-        let predicted = predicted.pause.is_some().then(|| Box::new(predicted));
+        let predicted = predicted.copy.is_some().then(|| Box::new(predicted));
         Ok(Moved {
             context,
             from,

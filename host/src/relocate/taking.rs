@@ -5,6 +5,7 @@
 //! it, again and again, until it has given the context up; its file stays there, under another name.
 //! Not here: a standby that takes over by itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,12 +13,12 @@ use seam_store::chain;
 use seam_store::ids::ContextName;
 use serde::{Deserialize, Serialize};
 
+use super::Relocator;
 use super::departure::{Departure, refused};
 use super::messages::{Token, json, parsed, step};
 use super::report::Refused;
-use super::{Relocator, set_aside};
 use crate::audit::Act;
-use crate::homes::{Home, Homes, Pending, config_of};
+use crate::homes::{Home, Homes, Pending};
 use crate::limits;
 use crate::refused::reason;
 use crate::remote::Step;
@@ -102,27 +103,20 @@ impl Relocator {
                 return Err(format!("`{context}` has a later owner here"));
             }
             departure.owner.token = token;
-            let next = || inner.registry.prepare(inner.registry.specs_with(context, Some(to), token));
+            let prepared = inner.registry.prepare(inner.registry.specs_with(context, Some(to), token));
+            let prepared = prepared.map_err(|error| chain(&error))?;
             let calls = inner.registry.hold_calls(context);
             let held = departure.hold().map_err(said)?;
             held.hand_over(&departure.owner).map_err(|error| error.to_string())?;
-            inner.client.set_home(context, to, token);
-            let published = next().and_then(|prepared| inner.registry.publish(prepared));
-            published.and_then(|()| calls.go_to(to, token)).map_err(|error| chain(&error))?;
-            let database = std::sync::Arc::downgrade(&departure.database);
+            let open = Arc::downgrade(&departure.database);
             drop(departure);
-            let (context, config) = (context.clone(), config_of(&inner.manifest, context));
+            self.leave(context, &home, (prepared, calls), Some(open))?;
             tracing::error!(
                 target: "move", %context, host = to, token,
                 hint = "what this host has committed since is kept, in a file with `before-move` in its name",
                 "the context was taken to the other host while this one was away"
             );
-            tokio::spawn(async move {
-                while database.strong_count() > 0 {
-                    tokio::time::sleep(Duration::from_millis(limits::MOVE_CLEAR_LOOK_MS)).await;
-                }
-                config.map(|config| set_aside(&config.path).ok());
-            });
+            return Ok(Bytes::new());
         }
         let noted = Homes::change(&inner.manifest.host.data, |homes| {
             homes.set(context, home);

@@ -16,7 +16,7 @@ use super::arrival::{self, Arrival};
 use super::fitness;
 use super::messages::{Begin, Ready, Token, json, parsed, step};
 use super::report::{Moved, Prediction, Refused};
-use super::{Arriving, Coming, Relocator, clear_away, key_files, set_aside};
+use super::{Arriving, Coming, Relocator, clear_away, key_files, rehearse, set_aside};
 use crate::homes::{self, Homes, Pending, config_of};
 use crate::remote::{Moves, Step, Taking};
 use crate::{folder, limits};
@@ -49,6 +49,9 @@ impl Moves for Relocator {
                 step::OUTFIT | step::PART | step::HOME => {
                     let work = move || this.take_step(&from, &context, &name, &body);
                     tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())?
+                }
+                other if let Some(name) = other.strip_prefix(step::REHEARSED) => {
+                    this.rehearsed(&from, &context, name, &body).await
                 }
                 other => Err(format!("a move has no step `{other}`: run the same version of `seam` on both hosts")),
             }
@@ -108,6 +111,7 @@ impl Relocator {
             }
         }
         for context in self.0.manifest.contexts.iter().map(|context| &context.settings.name) {
+            config_of(&self.0.manifest, context).iter().for_each(rehearse::sweep);
             if !matches!(known.pending.get(context.as_str()), Some(Pending::Arriving { .. }))
                 && let Some(config) = config_of(&self.0.manifest, context)
             {
@@ -248,6 +252,7 @@ impl Relocator {
         let (Token { token, attempt }, from) = (token, from.to_owned());
         let pending = Pending::Arriving { from, token, attempt, component, tolerated_schema };
         tokio::task::block_in_place(|| {
+            arrival.reserve()?;
             arrival.sync_with_name()?;
             let noted = Homes::change(&self.0.manifest.host.data, |homes| {
                 homes.pending.insert(context.to_string(), pending);

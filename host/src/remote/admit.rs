@@ -26,9 +26,16 @@ pub fn admit(names: &Names, is_known: bool, allow: &dyn Allow, wanted: &Wanted) 
         return Err(Rejection::Forbidden(format!("the certificate of host `{host}` does not name `{speaker}`")));
     }
     match wanted {
-        Wanted::Call(Head { part: Some(part), .. }) if !names.has(&part.coordinator) => {
+        // The coordinator's host counts the calls that others make in its transaction, and alone ends it.
+        Wanted::Call(Head { part: Some(part), .. })
+            if !names.has(&part.coordinator)
+                && !speaker.is_some_and(|speaker| allow.takes_part(speaker, &part.coordinator)) =>
+        {
             let coordinator = &part.coordinator;
-            let message = format!("the certificate of host `{host}` does not name `{coordinator}`");
+            let message = format!(
+                "the certificate of host `{host}` does not name `{coordinator}`, and its caller takes part in no \
+                 transactions of that"
+            );
             Err(Rejection::Forbidden(message))
         }
         Wanted::Transaction(Request { participant, coordinator, .. })

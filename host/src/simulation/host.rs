@@ -364,6 +364,7 @@ impl World {
                 Reply::Span(file.span(&ask.interface, after, up_to, most).map_err(unread)?)
             }
             Question::Kinds { after } => Reply::Kinds(file.kinds(&ask.interface, after).map_err(unread)?),
+            Question::Bounds { at } => Reply::Bounds(file.bounds(&ask.interface, at).map_err(unread)?),
         })
     }
 
@@ -416,7 +417,7 @@ impl Carrier for Lines {
 /// Has another host do a step of a transaction.
 pub fn settle_from(world: Option<Arc<World>>, host: usize, request: Request) -> Replying {
     let asked = request.asked().to_string();
-    if let (Some(world), Step::RollBack) = (&world, request.step) {
+    if let (Some(world), Step::RollBack) = (&world, &request.step) {
         // It is not waited for.
         let to = world.placed(&asked);
         let ignored: Back = Arc::new(|_| {});

@@ -89,18 +89,20 @@ impl World {
             if let Some(owner) = file.filter(|_| covered).and_then(|file| file.owner().ok().flatten()) {
                 self.judge.lock().stored(&context, owner.token, self.now());
             }
-            let Some(work) = ship.work.take() else {
+            let is_aside = ship.work.is_none();
+            let Some(work) = ship.work.take().or_else(|| ship.work_aside.take()) else {
                 let every = if vault.replicated { 20 * MS } else { S };
                 self.baton.sleep(every);
                 continue;
             };
             let abort = work.abort_handle();
             let done = self.store(host, REQUEST, || runtime.block_on(work));
-            ship.finished = Some(done.unwrap_or_else(|| {
+            let done = done.unwrap_or_else(|| {
                 abort.abort();
                 let source = std::io::ErrorKind::TimedOut.into();
                 Ok(Err(DestinationError::Folder { path: "backups".into(), source }))
-            }));
+            });
+            *(if is_aside { &mut ship.finished_aside } else { &mut ship.finished }) = Some(done);
         }
     }
 }

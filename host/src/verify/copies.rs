@@ -1,6 +1,6 @@
-//! The files of a backup, while the host that they were copied from serves or not.
+//! The files of a backup, or of one of each host, while the hosts that they were copied from serve or not.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use seam_runtime::component::Compiler;
@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::error::Error;
-use super::report::Report;
+use super::report::{How, Outcome, Part, Report};
 use super::subject::{Events, Fault, Subject};
 use super::{Progress, VerifyRequest, offline};
 use crate::backup::{self, Backup};
@@ -56,61 +56,136 @@ impl Components {
     }
 }
 
-/// Verifies the backup `name`: one of the data folder's, or a folder.
+/// A backup that is verified.
+struct Opened {
+    name: String,
+    folder: PathBuf,
+    backup: Backup,
+}
+
+/// Verifies the backups in these folders together: one, or one of each of several hosts, which `hosts` are, the
+/// manifest as each of them runs it.
 ///
 /// # Errors
-/// When there is no such backup, or the components cannot be loaded.
-pub fn verify_backup(
-    manifest: &Manifest,
+/// When one of them is no backup, or the components cannot be loaded.
+pub fn verify_backups(
+    hosts: &[(Manifest, Components)],
+    folders: &[PathBuf],
     compiler: Compiler,
-    name: &str,
-    components: &Components,
     request: &VerifyRequest,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Report, Error> {
-    let data = &manifest.host.data;
-    let folder = backup::locate(data, name).ok_or_else(|| Error::NoBackup { name: name.to_owned() })?;
-    let backup = Backup::read(&folder).map_err(|error| Error::Backup(Box::new(error)))?;
-    let source = |entry: &ContextSettings| components.of(entry, data);
-    let mut declared = offline::declared(manifest, compiler, &source)?;
+    let Some((first, _)) = hosts.first() else { return Err(Error::NoData { path: String::new() }) };
+    let read = |folder: &PathBuf| -> Result<Opened, backup::Error> {
+        let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
+        Ok(Opened { name, folder: folder.clone(), backup: Backup::read(folder)? })
+    };
+    let backups: Vec<Opened> = folders.iter().map(read).collect::<Result<_, _>>()?;
+    let host_of = |context: &str| {
+        let lives_there = |(manifest, _): &&(Manifest, Components)| {
+            manifest.context(context).is_some_and(|found| found.settings.at.is_none())
+        };
+        hosts.iter().find(lives_there)
+    };
+    let source = |entry: &ContextSettings| match host_of(entry.name.as_str()).or(hosts.first()) {
+        Some((manifest, components)) => components.of(entry, &manifest.host.data),
+        None => Source::of(entry),
+    };
+    let declared = offline::declared(first, compiler, &source)?;
     let mut subjects = Vec::new();
-    for context in manifest.here() {
+    for context in &first.contexts {
         let name = context.settings.name.to_string();
-        let is_in = backup.files.iter().any(|file| file.context == name);
-        if context.settings.store.is_none() || (!is_in && context.settings.name.variant().is_some()) {
+        let mut having = backups.iter().filter(|one| one.has(&name));
+        let (in_first, in_second) = (having.next(), having.next());
+        let lives = host_of(&name);
+        let is_wanted = in_first.is_some() || (lives.is_some() && context.settings.name.variant().is_none());
+        if context.settings.store.is_none() || !is_wanted {
             continue;
         }
-        let file = file(&backup, &folder, context, data, is_in);
-        let events = (&context.settings).into();
-        subjects.push(Subject {
-            file,
-            declared: offline::of(&mut declared, &name),
-            context: name,
-            events,
-            promise: None,
+        let data = lives.map_or(&first.host.data, |(manifest, _)| &manifest.host.data);
+        let mut add = |file| {
+            subjects.push(Subject {
+                file,
+                declared: offline::of(&declared, &name),
+                context: name.clone(),
+                events: (&context.settings).into(),
+                promise: None,
+                is_elsewhere: false,
+            });
+        };
+        if first.placement.is_copied(&context.settings.name) {
+            // Each copy has a file of its own.
+            backups.iter().filter(|one| one.has(&name)).for_each(|one| add(file(one, context, data)));
+            continue;
+        }
+        add(match (in_first, in_second) {
+            (Some(one), Some(other)) => Err(Fault::Unreadable {
+                why: format!("the backups `{}` and `{}` both hold a file of it", one.name, other.name),
+                remedy: "name one backup of each host".to_owned(),
+            }),
+            (Some(one), None) => file(one, context, data),
+            (None, _) => Err(missing(&backups, &name, hosts.len() > 1)),
         });
     }
-    for file in backup.files.iter().filter(|file| manifest.context(&file.context).is_none()) {
+    for file in backups.iter().flat_map(|one| &one.backup.files).filter(|file| first.context(&file.context).is_none()) {
         let why = format!("the manifest has no context `{}`, whose file is in the backup", file.context);
         let fault = || Fault::Unreadable { why: why.clone(), remedy: "name the manifest with `-f`".to_owned() };
-        let (context, events) = (file.context.clone(), Events::default());
-        subjects.push(Subject { context, file: Err(fault()), declared: Ok(Vec::new()), events, promise: None });
+        let (context, events, declared) = (file.context.clone(), Events::default(), Ok(Vec::new()));
+        subjects.push(Subject { context, file: Err(fault()), declared, events, promise: None, is_elsewhere: false });
     }
-    let taken = OffsetDateTime::parse(&backup.taken, &Rfc3339).unwrap_or_else(|_| OffsetDateTime::now_utc());
-    offline::report(subjects, taken, request, progress)
+    let away = |host: &str| {
+        let why = format!("it lives on host `{host}`, of which no backup was named");
+        (why, "name a backup of each host: `seam verify --backup NAME --backup NAME`".to_owned())
+    };
+    subjects.append(&mut offline::elsewhere(first, &subjects, &declared, &away));
+    let taken = |one: &Opened| OffsetDateTime::parse(&one.backup.taken, &Rfc3339).ok();
+    let last = backups.iter().filter_map(taken).max().unwrap_or_else(OffsetDateTime::now_utc);
+    let report = offline::report(subjects, last, request, progress)?;
+    Ok(if backups.len() > 1 { apart(report, &backups) } else { report })
 }
 
-fn file(backup: &Backup, folder: &Path, context: &Context, data: &Path, is_in: bool) -> Result<Snapshot, Fault> {
+impl Opened {
+    fn has(&self, context: &str) -> bool {
+        self.backup.files.iter().any(|file| file.context == context)
+    }
+}
+
+/// Says when each backup was taken, and of what disagrees between them that this may be the reason.
+fn apart(report: Report, backups: &[Opened]) -> Report {
+    let part = |one: &Opened| Part { name: one.name.clone(), how: How::Backup, at: one.backup.taken.clone() };
+    let mut report = Report::merged([report], backups.iter().map(part).collect());
+    for check in &mut report.checks {
+        let of = backups.iter().filter(|one| check.contexts.iter().any(|context| one.has(context)));
+        let of: Vec<String> = of.map(|one| format!("`{}` at {}", one.name, one.backup.taken)).collect();
+        if let (Outcome::Violated { remedy, .. }, 2..) = (&mut check.outcome, of.len()) {
+            let apart = format!(
+                "the backups are of several moments, {}: what was done between them is in the later one alone, and \
+                 would stay so after a restore of both",
+                of.join(" and ")
+            );
+            *remedy = if remedy.is_empty() { apart } else { format!("{remedy}; {apart}") };
+        }
+    }
+    report
+}
+
+fn missing(backups: &[Opened], name: &str, are_several: bool) -> Fault {
+    let out = backups.iter().any(|one| one.backup.left_out.iter().any(|left_out| left_out == name));
+    let why = match (out, backups.len()) {
+        (true, _) => format!("`{name}` was out of service when the backup was taken"),
+        (false, 1) => format!("the backup holds no file of `{name}`"),
+        (false, _) => format!("none of the backups holds a file of `{name}`"),
+    };
+    let remedy = match are_several && !out {
+        true => "name a backup of its host, too: `seam verify --backup NAME --backup NAME`",
+        false => "take another backup: `seam backup`",
+    };
+    Fault::Unreadable { why, remedy: remedy.to_owned() }
+}
+
+fn file(Opened { folder, backup, .. }: &Opened, context: &Context, data: &Path) -> Result<Snapshot, Fault> {
     let settings = &context.settings;
     let (name, Some(store)) = (&settings.name, &settings.store) else { return Err(Fault::Absent) };
-    if !is_in {
-        let out = backup.left_out.iter().any(|left_out| left_out == name.as_str());
-        let why = match out {
-            true => format!("`{name}` was out of service when the backup was taken"),
-            false => format!("the backup holds no file of `{name}`"),
-        };
-        return Err(Fault::Unreadable { why, remedy: "take another backup: `seam backup`".to_owned() });
-    }
     let path = backup::verified(backup, folder, name.as_str()).map_err(|error| {
         let (why, remedy) = (chain(&error), error.remedy());
         match error {

@@ -2,7 +2,7 @@
 //!
 //! Not here: how two files are compared (`seam_store::account`).
 
-use seam_store::{Source, Terms, account};
+use seam_store::{Account, Source, Terms, account};
 
 use super::report::{Check, CheckKind, Outcome};
 use super::subject::Subject;
@@ -19,7 +19,8 @@ pub(super) fn pairs(subjects: &[Subject]) -> Vec<Pair<'_>> {
     let mut pairs = Vec::new();
     for subscriber in subjects {
         for interface in &subscriber.events.subscribes {
-            let publishes = |other: &&Subject| other.events.publishes.contains(interface);
+            let is_seen = |other: &Subject| !(other.is_elsewhere && subscriber.is_elsewhere);
+            let publishes = |other: &&Subject| is_seen(other) && other.events.publishes.contains(interface);
             let with = |publisher| Pair { publisher, subscriber, interface };
             pairs.extend(subjects.iter().filter(publishes).map(with));
         }
@@ -39,10 +40,7 @@ impl Pair<'_> {
             contexts: vec![publisher.clone(), subscriber.clone()],
             kind: CheckKind::Events,
             name: self.interface.to_owned(),
-            sentence: format!(
-                "Every event of `{publisher}` is still to come to `{subscriber}`, was taken, is set aside, or is a \
-                 dead letter, and is only one of these."
-            ),
+            sentence: sentence(publisher, subscriber),
             outcome: self.outcome(terms),
         }
     }
@@ -55,18 +53,32 @@ impl Pair<'_> {
         };
         let source = Source { publisher: self.publisher.context.clone(), interface: self.interface.to_owned() };
         match account(outbox, inbox, &source, terms) {
-            Ok(found) if found.faults > 0 => Outcome::Violated {
-                count: found.faults,
-                columns: vec!["fault".to_owned()],
-                examples: found.examples.into_iter().map(|fault| vec![fault]).collect(),
-                remedy: format!(
-                    "`seam events list {}` shows what is set aside; files that were put back apart belong together in \
-                     one backup: `seam restore`",
-                    self.subscriber.context
-                ),
-            },
-            Ok(found) => Outcome::Holds { keys: Some(found.rows) },
+            Ok(found) => accounted(found, &self.subscriber.context),
             Err(error) => Outcome::unchecked(&error),
         }
+    }
+}
+
+/// What holds of the events between two contexts.
+pub(super) fn sentence(publisher: &str, subscriber: &str) -> String {
+    format!(
+        "Every event of `{publisher}` is still to come to `{subscriber}`, was taken, is set aside, or is a dead letter, \
+         and is only one of these."
+    )
+}
+
+/// What follows from the comparison.
+pub(super) fn accounted(found: Account, subscriber: &str) -> Outcome {
+    if found.faults == 0 {
+        return Outcome::Holds { keys: Some(found.rows) };
+    }
+    Outcome::Violated {
+        count: found.faults,
+        columns: vec!["fault".to_owned()],
+        examples: found.examples.into_iter().map(|fault| vec![fault]).collect(),
+        remedy: format!(
+            "`seam events list {subscriber}` shows what is set aside; files that were put back apart belong together \
+             in one backup: `seam restore`"
+        ),
     }
 }

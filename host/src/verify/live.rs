@@ -1,4 +1,4 @@
-//! The running system: its files at one moment, and the totals that it has in common with other hosts.
+//! The running system: its files at one moment, and the totals and events that it has in common with other hosts.
 
 use std::time::{Duration, Instant};
 
@@ -11,11 +11,12 @@ use super::error::Error;
 use super::report::Report;
 use super::run::run;
 use super::seen::{Seen, see};
-use super::{Progress, VerifyRequest, apart};
+use super::{Progress, VerifyRequest, apart, events_apart};
 use crate::limits;
 
 /// Verifies the contexts of this host that serve. Commits wait for the moment, not for the checks. A total that one of
-/// them has in common with a context of another host is compared with that one, as `across` says.
+/// them has in common with a context of another host is compared with that one, as `across` says, and what one of them
+/// has taken of the events of another host with what that one has published.
 ///
 /// # Errors
 /// When the files cannot be seen at one moment, or the request names an unknown context.
@@ -29,11 +30,18 @@ pub fn verify_live(
     let deadline = Instant::now() + Duration::from_millis(limits::VERIFY_LIVE_MS);
     let terms = Terms { now_s: now.unix_timestamp(), deadline };
     let totals = apart::take(registry, &mut subjects, &request.contexts);
+    let pairs = events_apart::pairs(registry, &subjects, &request.contexts);
+    let mut compared = Vec::new();
+    for (done, pair) in pairs.iter().enumerate() {
+        progress(&Progress { done, of: pairs.len() + totals.len(), now: format!("events {}", pair.interface) });
+        compared.push(pair.check(registry, &subjects, &terms));
+    }
     let (more, mut before) = (totals.len(), 0);
     let mut checks = run(subjects, &request.contexts, &terms, &mut |at| {
         before = at.of;
         progress(&Progress { of: at.of + more, ..at.clone() });
     })?;
+    checks.append(&mut compared);
     for (done, total) in totals.iter().enumerate() {
         progress(&Progress { done: before + done, of: before + more, now: format!("total {}", total.name) });
         checks.push(total.check(registry, elsewhere, deadline));

@@ -49,12 +49,43 @@ pub(super) fn declared(
 }
 
 /// What `context` declares.
-pub(super) fn of(declared: &mut Declared, context: &str) -> Result<Vec<Invariant>, Fault> {
-    declared.remove(context).unwrap_or_else(|| {
+pub(super) fn of(declared: &Declared, context: &str) -> Result<Vec<Invariant>, Fault> {
+    declared.get(context).cloned().unwrap_or_else(|| {
         let why = format!("no component of `{context}` says what holds in its file");
         let remedy = "add the context to the manifest, or build it: `seam build`".to_owned();
         Err(Fault::Unreadable { why, remedy })
     })
+}
+
+/// The contexts with a store that are none of `subjects`, for what those have in common with them. `away` says of a
+/// host's name why its files are not looked at.
+pub(super) fn elsewhere(
+    manifest: &Manifest,
+    subjects: &[Subject],
+    declared: &Declared,
+    away: &dyn Fn(&str) -> (String, String),
+) -> Vec<Subject> {
+    let mut elsewhere = Vec::new();
+    for context in &manifest.contexts {
+        let settings = &context.settings;
+        let name = settings.name.as_str();
+        let is_in = subjects.iter().any(|subject| subject.context == name);
+        // What a variant of another host has in common with others is looked at there.
+        if settings.store.is_none() || settings.name.variant().is_some() || is_in {
+            continue;
+        }
+        let (why, remedy) = away(manifest.placement.home_name(&settings.name).unwrap_or_default());
+        elsewhere.push(Subject {
+            context: name.to_owned(),
+            file: Err(Fault::Unreadable { why, remedy }),
+            // Of one that declares nothing here, nothing is known to be in common.
+            declared: of(declared, name).or_else(|_| Ok(Vec::new())),
+            events: settings.into(),
+            promise: None,
+            is_elsewhere: true,
+        });
+    }
+    elsewhere
 }
 
 /// Verifies files that no host uses, as they were at `at`.

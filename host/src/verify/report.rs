@@ -1,5 +1,7 @@
 //! What a verification has found.
 
+use std::collections::BTreeSet;
+
 use seam_store::Error;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +14,29 @@ pub struct Report {
     pub held_ms: u64,
     pub verdict: Verdict,
     pub checks: Vec<Check>,
+    /// What was looked at, if that is more than one host or backup.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
+}
+
+/// A host or a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The name of the host, or that of the backup.
+    pub name: String,
+    pub how: How,
+    /// RFC 3339, UTC: its files are as they were at this moment; empty if none was looked at.
+    pub at: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum How {
+    Running,
+    Stopped,
+    /// A host that is not on this machine, or does not answer.
+    Away,
+    Backup,
 }
 
 /// What follows from all checks together.
@@ -111,7 +136,48 @@ impl Outcome {
 impl Report {
     pub(super) fn new(at: String, held_ms: u64, checks: Vec<Check>) -> Self {
         let verdict = verdict(&checks);
-        Self { at, held_ms, verdict, checks }
+        Self { at, held_ms, verdict, checks, parts: Vec::new() }
+    }
+
+    /// All of these as one. A check that several have made is there once: a violation before what holds, and that
+    /// before what one of them could not look at.
+    pub fn merged(reports: impl IntoIterator<Item = Self>, parts: Vec<Part>) -> Self {
+        let rank = |check: &Check| match check.outcome {
+            Outcome::Violated { .. } => 3,
+            Outcome::Holds { .. } => 2,
+            Outcome::Unchecked { .. } => 1,
+            Outcome::Empty { .. } => 0,
+        };
+        let is_same = |a: &Check, b: &Check| {
+            let contexts = |check: &Check| check.contexts.iter().cloned().collect::<BTreeSet<_>>();
+            let is_between = matches!(a.kind, CheckKind::Total | CheckKind::Events);
+            is_between && a.kind == b.kind && a.name == b.name && contexts(a) == contexts(b)
+        };
+        let mut merged = Self::new(String::new(), 0, Vec::new());
+        for report in reports {
+            merged.held_ms = merged.held_ms.max(report.held_ms);
+            for check in report.checks {
+                match merged.checks.iter_mut().find(|known| is_same(known, &check)) {
+                    Some(known) if rank(known) < rank(&check) => *known = check,
+                    Some(_) => {}
+                    None => merged.checks.push(check),
+                }
+            }
+        }
+        merged.at = parts.iter().map(|part| part.at.clone()).max().unwrap_or_default();
+        Self { verdict: verdict(&merged.checks), parts, ..merged }
+    }
+
+    /// What `host` has is not checked: its contexts with a store, and why.
+    pub fn of_away(host: &str, contexts: Vec<String>, why: String, remedy: String) -> Self {
+        let check = Check {
+            contexts,
+            kind: CheckKind::File,
+            name: "host-is-here".to_owned(),
+            sentence: format!("Host `{host}` runs on this machine, or is stopped and has its files here."),
+            outcome: Outcome::Unchecked { why, remedy },
+        };
+        Self::new(String::new(), 0, vec![check])
     }
 }
 

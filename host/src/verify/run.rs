@@ -36,12 +36,13 @@ pub fn run(
     let totals: Vec<Total<'_>> = totals(&subjects)
         .into_iter()
         .filter(|(_, sides)| sides.iter().any(|(at, _)| subjects.get(*at).is_some_and(|s| named(&s.context))))
+        .filter(|(_, sides)| sides.iter().any(|(at, _)| subjects.get(*at).is_some_and(|s| !s.is_elsewhere)))
         .collect();
     let pairs: Vec<Pair<'_>> = pairs(&subjects).into_iter().filter(|pair| pair.is_of(&named)).collect();
+    let looked_at = |subject: &Subject| !subject.is_elsewhere && named(&subject.context);
     let alone = |subject: &Subject| declared(subject, InvariantKind::Violations).count() + own().count();
-    let of = totals.len()
-        + pairs.len()
-        + subjects.iter().filter(|subject| named(&subject.context)).map(alone).sum::<usize>();
+    let of =
+        totals.len() + pairs.len() + subjects.iter().filter(|subject| looked_at(subject)).map(alone).sum::<usize>();
     let mut done = 0;
     let mut step = |now: String| {
         progress(&Progress { done, of, now });
@@ -57,7 +58,7 @@ pub fn run(
         compared.push(pair.check(terms));
     }
     let mut checks = Vec::new();
-    for subject in subjects.into_iter().filter(|subject| named(&subject.context)) {
+    for subject in subjects.into_iter().filter(looked_at) {
         each(&subject, terms, &mut checks, &mut step);
     }
     checks.extend(compared);

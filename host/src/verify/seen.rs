@@ -61,6 +61,7 @@ pub(super) fn see(
             declared,
             events: settings.into(),
             promise: None,
+            is_elsewhere: false,
         });
     }
     Ok(Seen { subjects, now, held_ms })

@@ -4,10 +4,11 @@
 //! that was deployed there alone may declare something else: then that host says so when it is asked.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use seam_runtime::serve::Registry;
 use seam_store::ids::ContextName;
-use seam_store::{Invariant, InvariantKind};
+use seam_store::{Database, Invariant, InvariantKind};
 
 use super::seen::{Declared, declared_by};
 
@@ -94,6 +95,16 @@ pub fn compared_by(registry: &Registry, total: &str, mends: Option<&ContextName>
         // One host says that no context declares it.
         None => registry.all_generations().first().and_then(|one| one.lives_elsewhere().map(ToOwned::to_owned)),
     }
+}
+
+/// The file of the context that decides which host compares, if that is this one: of the context that mends, else of
+/// the first that declares the total. `None` also if it has no open file.
+pub fn deciding_file(registry: &Registry, total: &str, mends: Option<&ContextName>) -> Option<Arc<Database>> {
+    let sides = Sides::of(registry, total);
+    let decides = mends.or_else(|| sides.all.first().map(|side| &side.context))?;
+    let generations = registry.all_generations();
+    let generation = generations.iter().find(|one| one.context() == decides)?;
+    generation.database().filter(|_| generation.lives_elsewhere().is_none()).cloned()
 }
 
 /// Whether `context` declares the total, by the component that this host has.

@@ -1,12 +1,15 @@
-//! The files of a host that is stopped, with the logs that it left: they are looked at and left as they are. A file
+//! The files of hosts that are stopped, with the logs that they left: they are looked at and left as they are. A file
 //! that a crash has left in doubt is looked at as the next start makes it (`promises`).
 
+use std::path::PathBuf;
+
 use seam_runtime::component::Compiler;
+use seam_runtime::serve::Source;
 use seam_store::ids::ContextName;
 use seam_store::{Config, Misfit, RegisterError, Settings, Snapshot};
 
 use super::error::Error;
-use super::offline;
+use super::offline::{self, Declared};
 use super::report::Report;
 use super::subject::{Fault, Subject};
 use super::{Progress, VerifyRequest, promises};
@@ -14,21 +17,53 @@ use crate::folder;
 use crate::manifest::Manifest;
 use crate::stopped::{Stopped, Unusable};
 
-/// Verifies the files in the data folder of `manifest`, which this process has locked. Their moment is that of the last
-/// write: work that a kill has cut off is as old as it was then.
+/// Why the file of a context is not looked at that lives on the host of this name, and what to do about it.
+pub type Away<'a> = dyn Fn(&str) -> (String, String) + 'a;
+
+/// Verifies the files in the data folders of these hosts, which this process has locked; `manifests` has the manifest
+/// as each of them runs it. Since all of them are stopped, their files belong together as they are. Their moment is
+/// that of the last write: work that a kill has cut off is as old as it was then.
 ///
 /// # Errors
 /// When no host has run there, or the components cannot be loaded.
 pub fn verify_stopped(
-    manifest: &Manifest,
+    manifests: &[Manifest],
+    away: &Away<'_>,
     compiler: Compiler,
     request: &VerifyRequest,
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Report, Error> {
-    let data = &manifest.host.data;
-    let stopped = Stopped::open(manifest)?;
-    let mut declared = offline::declared(manifest, compiler, &|entry| stopped.sources.of(entry))?;
+    let opened: Result<Vec<_>, _> =
+        manifests.iter().map(|one| Stopped::open(one).map(|stopped| (one, stopped))).collect();
+    let opened = opened?;
+    let Some((first, _)) = opened.first() else { return Err(Error::NoData { path: String::new() }) };
+    let declared = offline::declared(first, compiler, &|entry| {
+        let lives_there = |(manifest, _): &&(&Manifest, Stopped)| lives_on(manifest, entry.name.as_str());
+        let of = opened.iter().find(lives_there).or(opened.first());
+        of.map_or_else(|| Source::of(entry), |(_, stopped)| stopped.sources.of(entry))
+    })?;
     let (mut subjects, mut files) = (Vec::new(), Vec::new());
+    for (manifest, stopped) in &opened {
+        of_host(manifest, stopped, &declared, (&mut subjects, &mut files));
+    }
+    subjects.append(&mut offline::elsewhere(first, &subjects, &declared, away));
+    let copies = tempfile::tempdir().map_err(Error::Temporary)?;
+    promises::resolve(&mut subjects, copies.path());
+    offline::report(subjects, offline::last_written(&files), request, progress)
+}
+
+fn lives_on(manifest: &Manifest, context: &str) -> bool {
+    manifest.context(context).is_some_and(|found| found.settings.at.is_none())
+}
+
+/// The contexts of one host, and the paths of their files.
+fn of_host(
+    manifest: &Manifest,
+    stopped: &Stopped,
+    declared: &Declared,
+    (subjects, files): (&mut Vec<Subject>, &mut Vec<PathBuf>),
+) {
+    let data = &manifest.host.data;
     for context in manifest.here() {
         let (name, Some(store)) = (&context.settings.name, &context.settings.store) else { continue };
         let config = Config::of(name, store, &folder::stores(data));
@@ -46,13 +81,11 @@ pub fn verify_stopped(
             None => file.map_err(|error| fault(name.as_str(), &error)),
         };
         files.push(config.path);
-        let declared = offline::of(&mut declared, name.as_str());
+        let declared = offline::of(declared, name.as_str());
         let events = (&context.settings).into();
-        subjects.push(Subject { context: name.to_string(), file, declared, events, promise: None });
+        let (context, promise, is_elsewhere) = (name.to_string(), None, false);
+        subjects.push(Subject { context, file, declared, events, promise, is_elsewhere });
     }
-    let copies = tempfile::tempdir().map_err(Error::Temporary)?;
-    promises::resolve(&mut subjects, copies.path());
-    offline::report(subjects, offline::last_written(&files), request, progress)
 }
 
 /// Whether another host owns the file of a context, by the file itself or by one that moved later: then this one is

@@ -16,6 +16,8 @@ pub struct Subject {
     pub events: Events,
     /// Of a file that has promised to commit: what is decided about it.
     pub promise: Option<String>,
+    /// Its file is none of those that are looked at: it is there for what other contexts have in common with it.
+    pub is_elsewhere: bool,
 }
 
 /// The events interfaces of a context, by their paths without a version.

@@ -9,6 +9,7 @@
 
 use rusqlite::{Connection as Sqlite, OptionalExtension, params};
 
+use crate::database::Database;
 use crate::error::Error;
 use crate::examine::{Author, Terms, armed};
 use crate::feed::kept_after;
@@ -40,50 +41,133 @@ impl Account {
     }
 }
 
+/// What the outbox of a publisher says, read from its file or asked of its host. All of it is younger than what the
+/// subscriber's file says, or as old.
+pub trait Published {
+    type Error: From<rusqlite::Error>;
+
+    /// Which positions it has, for a subscriber that has taken events up to `taken`.
+    ///
+    /// # Errors
+    /// As of all functions here: when the outbox cannot be read.
+    fn bounds(&mut self, taken: u64) -> Result<Bounds, Self::Error>;
+
+    /// Whether the outbox has the same event at its position; `None` if it has none there. It is not asked for what it
+    /// need not keep.
+    fn has_same(&mut self, event: &EventAside) -> Result<Option<bool>, Self::Error>;
+
+    /// Up to where the subscriber has taken events after `bounds` was asked for; `then` is what it had taken before.
+    fn taken_since(&mut self, then: u64) -> Result<u64, Self::Error>;
+}
+
+/// Which positions an outbox has, as seen from one of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// The last position that was given.
+    pub last: u64,
+    /// Up to which position events may be forgotten.
+    pub forgotten: u64,
+    /// Events of the interface that it keeps.
+    pub rows: u64,
+    /// The last position from before the outbox was put back, if the position is one that it has lost by that.
+    pub known: Option<u64>,
+}
+
+/// An event that a subscriber has set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventAside {
+    pub position: u64,
+    /// With its version.
+    pub interface: String,
+    pub function: String,
+    pub subject: Option<String>,
+    pub data: String,
+}
+
 /// Compares the outbox of a publisher with what a subscriber notes of `source`.
 ///
 /// # Errors
 /// When a file cannot be read, or not in time.
 pub fn account(outbox: &Snapshot, inbox: &Snapshot, source: &Source, terms: &Terms) -> Result<Account, Error> {
     let both = [(&outbox.connection, Author::Host), (&inbox.connection, Author::Host)];
-    let compared = || compare(outbox.connection.sqlite(), inbox.connection.sqlite(), source);
+    let compared = || {
+        let sqlite = outbox.connection.sqlite();
+        let has_outbox = exists(sqlite, "seam_outbox")?;
+        compare(&mut OutboxFile { sqlite, has_outbox, source }, inbox.connection.sqlite(), source)
+    };
     let compared = blocking::block_in_place(|| armed(&both, terms, compared));
     compared.map_err(|error| inbox.connection.explain(&error))
 }
 
-fn compare(outbox: &Sqlite, inbox: &Sqlite, source: &Source) -> rusqlite::Result<Account> {
-    let mut account = Account::default();
-    let has_outbox = exists(outbox, "seam_outbox")?;
-    let (mut last, mut forgotten) = (0, 0);
-    if has_outbox {
-        last = outbox.query_row("SELECT coalesce(max(position), 0) FROM seam_outbox", [], |row| row.get(0))?;
-        forgotten = kept_after(outbox)?;
-        let sql = "SELECT count(*) FROM seam_outbox WHERE interface = ?1 OR interface GLOB ?1 || '@*'";
-        account.rows = outbox.query_row(sql, [&source.interface], |row| row.get(0).map(unsigned))?;
-    }
-    let last = unsigned(last);
+/// As `account`, with an outbox that another host reads.
+///
+/// # Errors
+/// When the subscriber's file or the outbox cannot be read, or not in time.
+pub fn account_apart<P: Published>(
+    published: &mut P,
+    inbox: &Snapshot,
+    source: &Source,
+    terms: &Terms,
+) -> Result<Account, P::Error> {
+    let compared = || compare(published, inbox.connection.sqlite(), source);
+    blocking::block_in_place(|| armed(&[(&inbox.connection, Author::Host)], terms, compared))
+}
+
+fn compare<P: Published>(published: &mut P, inbox: &Sqlite, source: &Source) -> Result<Account, P::Error> {
     let taken = if exists(inbox, "seam_inbox")? { seen(inbox, source)?.unwrap_or(0) } else { 0 };
+    let Bounds { last, forgotten, rows, known } = published.bounds(taken)?;
+    let mut account = Account { rows, ..Account::default() };
     if taken > last {
         account.fault(format!(
             "the subscriber has taken events up to {taken}, and the publisher has given positions up to {last} only"
         ));
     }
     // A subscriber that has taken nothing starts with the first event that is kept.
-    if taken > 0 && taken < forgotten {
+    if taken > 0 && taken < forgotten && published.taken_since(taken)? < forgotten {
         account.fault(format!(
             "the subscriber has taken events up to {taken}, and the publisher does not keep those up to {forgotten}"
         ));
     }
-    if let Some(known) = if has_outbox { lost_at(outbox, taken)? } else { None } {
+    if let Some(known) = known {
         account.fault(format!(
             "the subscriber has taken events up to {taken}, and the publisher's file, which was put back, knows them \
              up to {known}"
         ));
     }
     if exists(inbox, "seam_waiting")? {
-        set_aside(has_outbox.then_some(outbox), inbox, source, (taken, forgotten), &mut account)?;
+        set_aside(published, inbox, source, (taken, forgotten), &mut account)?;
     }
     Ok(account)
+}
+
+/// The outbox in a file.
+struct OutboxFile<'o> {
+    sqlite: &'o Sqlite,
+    has_outbox: bool,
+    source: &'o Source,
+}
+
+impl Published for OutboxFile<'_> {
+    type Error = rusqlite::Error;
+
+    fn bounds(&mut self, taken: u64) -> rusqlite::Result<Bounds> {
+        if self.has_outbox { bounds(self.sqlite, &self.source.interface, taken) } else { Ok(Bounds::default()) }
+    }
+
+    fn has_same(&mut self, event: &EventAside) -> rusqlite::Result<Option<bool>> {
+        if !self.has_outbox {
+            return Ok(None);
+        }
+        let sql = "SELECT interface = ?2 AND function = ?3 AND subject IS ?4 AND data = ?5 FROM seam_outbox
+                   WHERE position = ?1 AND interface <> ''";
+        let EventAside { position, interface, function, subject, data } = event;
+        let event = params![signed(*position), interface, function, subject, data];
+        self.sqlite.prepare_cached(sql)?.query_row(event, |row| row.get(0)).optional()
+    }
+
+    fn taken_since(&mut self, then: u64) -> rusqlite::Result<u64> {
+        Ok(then)
+    }
 }
 
 fn sagas(sqlite: &Sqlite) -> rusqlite::Result<Account> {
@@ -115,6 +199,19 @@ fn sagas(sqlite: &Sqlite) -> rusqlite::Result<Account> {
     Ok(account)
 }
 
+fn bounds(outbox: &Sqlite, interface: &str, at: u64) -> rusqlite::Result<Bounds> {
+    let last = "SELECT coalesce(max(position), 0) FROM seam_outbox";
+    let rows = "SELECT count(*) FROM seam_outbox WHERE interface = ?1 OR interface GLOB ?1 || '@*'";
+    // What is forgotten meanwhile is younger than the rest.
+    let forgotten = kept_after(outbox)?;
+    Ok(Bounds {
+        last: outbox.query_row(last, [], |row| row.get(0).map(unsigned))?,
+        forgotten,
+        rows: outbox.query_row(rows, [interface], |row| row.get(0).map(unsigned))?,
+        known: lost_at(outbox, at)?,
+    })
+}
+
 /// The last position from before the outbox was put back, if `position` is one that it has lost by that.
 fn lost_at(outbox: &Sqlite, position: u64) -> rusqlite::Result<Option<u64>> {
     let sql = "SELECT CAST(data AS INTEGER) FROM seam_outbox
@@ -124,13 +221,13 @@ fn lost_at(outbox: &Sqlite, position: u64) -> rusqlite::Result<Option<u64>> {
 }
 
 /// Looks at each event that is set aside.
-fn set_aside(
-    outbox: Option<&Sqlite>,
+fn set_aside<P: Published>(
+    published: &mut P,
     inbox: &Sqlite,
     source: &Source,
     (taken, forgotten): (u64, u64),
     account: &mut Account,
-) -> rusqlite::Result<()> {
+) -> Result<(), P::Error> {
     // An event waits behind the first one of its subject that is not dead.
     let sql = "SELECT position, version, function, subject, data, state,
                  state = 'behind' AND NOT EXISTS (
@@ -138,22 +235,22 @@ fn set_aside(
                    WHERE first.publisher = w.publisher AND first.interface = w.interface AND first.subject = w.subject
                      AND first.state = 'retry' AND first.position < w.position)
                FROM seam_waiting AS w WHERE publisher = ?1 AND interface = ?2 ORDER BY position";
-    let same = "SELECT interface = ?2 AND function = ?3 AND subject IS ?4 AND data = ?5 FROM seam_outbox
-                WHERE position = ?1 AND interface <> ''";
-    let mut published = outbox.map(|outbox| outbox.prepare(same)).transpose()?;
     let mut statement = inbox.prepare(sql)?;
     let mut rows = statement.query(params![source.publisher, source.interface])?;
     while let Some(row) = rows.next()? {
-        let (position, state): (i64, String) = (row.get(0)?, row.get(5)?);
-        let at = unsigned(position);
-        let text = |at| row.get::<_, Option<String>>(at);
-        let event = params![position, text(1)?, text(2)?, text(3)?, text(4)?];
+        let (at, state): (u64, String) = (unsigned(row.get(0)?), row.get(5)?);
         if at > taken {
             account.fault(format!("the event at {at} is set aside ({state}), and is still to come, too"));
         }
         if at > forgotten {
-            let is_same = published.as_mut().map(|sql| sql.query_row(event, |row| row.get(0)).optional());
-            match is_same.transpose()?.flatten() {
+            let event = EventAside {
+                position: at,
+                interface: row.get(1)?,
+                function: row.get(2)?,
+                subject: row.get(3)?,
+                data: row.get(4)?,
+            };
+            match published.has_same(&event)? {
                 Some(true) => {}
                 Some(false) => account.fault(format!("the event at {at} is set aside as another than was published")),
                 None => account.fault(format!("the event at {at} is set aside, and the publisher does not have it")),
@@ -164,6 +261,16 @@ fn set_aside(
         }
     }
     Ok(())
+}
+
+impl Database {
+    /// Which positions the outbox has, as seen from `at`. `interface` is a path, without a version.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn bounds(&self, interface: &str, at: u64) -> Result<Bounds, Error> {
+        self.read_as_host("seam_outbox", |sqlite| bounds(sqlite, interface, at))
+    }
 }
 
 impl Snapshot {

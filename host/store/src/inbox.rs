@@ -330,14 +330,24 @@ impl Database {
         self.config().clock.now() + std::time::Duration::from_millis(limits::STORE_TRANSACTION_MS_MAX)
     }
 
-    /// Events of a subscription that are due for another try at `now_ms`, oldest first.
+    /// Events of a subscription that are due for another try at `now_ms`, oldest first; also those that would wait for
+    /// longer than a try is ever put off: the clock was ahead when their time was chosen, and is right now. The longest
+    /// pause before the first further try is `first_ms`; it doubles with each, up to `longest_ms`.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn due(&self, source: &Source, now_ms: u64, most: u32) -> Result<Vec<Waiting>, Error> {
-        let filter = "WHERE publisher = ?1 AND interface = ?2 AND state = 'retry' AND due_ms <= ?3
-                      ORDER BY position LIMIT ?4";
-        self.waiting_where(filter, params![source.publisher, source.interface, signed(now_ms), most])
+    pub fn due(
+        &self,
+        source: &Source,
+        now_ms: u64,
+        (first_ms, longest_ms): (u64, u64),
+        most: u32,
+    ) -> Result<Vec<Waiting>, Error> {
+        let filter = "WHERE publisher = ?1 AND interface = ?2 AND state = 'retry'
+                      AND (due_ms <= ?3 OR due_ms > ?3 + min(?4 << min(max(tries - 1, 0), 30), ?5))
+                      ORDER BY position LIMIT ?6";
+        let (now, first, longest) = (signed(now_ms), signed(first_ms), signed(longest_ms));
+        self.waiting_where(filter, params![source.publisher, source.interface, now, first, longest, most])
     }
 
     /// When the next event of a subscription that waits is due, in milliseconds since 1970.

@@ -4,12 +4,12 @@
 //! only read. Writes take turns on one connection and share commits. However a caller ends, its transaction is rolled
 //! back when it is dropped, and the connection is clean for the next one.
 //!
-//! Floors, each importing only those after it: `accounts, migrate, promises, register -> examine -> moment -> compare,
-//! copy, feed, follow, inbox, inspect, invariant, saga, schedules, timers, two_phase -> outbox, schema -> database ->
-//! transaction -> writer, readers -> sealing, votes -> look -> open, host, health -> connection, full_text -> tails ->
-//! log_file, mark, bounded -> confine, functions, program, redo, row_seals, sql, statistics, vfs -> bond -> copies ->
-//! bell, callable, host_table, lane, rows, config, page_seals -> seal -> key, blocking, fault, oneshot, damage ->
-//! error, clock, ids, ltx, private, term, text, visible -> limits`.
+//! Floors, each importing only those after it: `acceptances, accounts, migrate, promises, register -> examine -> moment
+//! -> compare, copy, feed, follow, inbox, inspect, invariant, saga, schedules, timers, two_phase -> outbox, schema ->
+//! database -> transaction -> writer, readers -> sealing, votes -> look -> open, host, health -> connection, full_text
+//! -> tails -> log_file, mark, bounded -> confine, functions, program, redo, row_seals, sql, statistics, vfs -> bond ->
+//! copies -> bell, callable, host_table, lane, rows, config, page_seals -> seal -> key, blocking, fault, oneshot,
+//! damage -> error, clock, ids, ltx, private, term, text, visible -> limits`.
 //! The crates above use, besides the store: names (`ids`), time (`clock`), waiting on a worker (`blocking`), text
 //! that comes in by files (`text`), files for this user alone (`private`), text for a terminal (`visible`), pages
 //! in the format of backups (`ltx`), faults for tests (`fault`).
@@ -26,6 +26,7 @@ pub mod private;
 pub mod text;
 pub mod visible;
 
+mod acceptances;
 mod accounts;
 mod bell;
 mod bond;
@@ -92,7 +93,8 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use accounts::{Account, account};
+pub use acceptances::Acceptance;
+pub use accounts::{Account, Bounds, EventAside, Published, account, account_apart};
 pub use bell::Listener;
 pub use bond::Bond;
 pub use compare::Difference;

@@ -281,6 +281,14 @@ impl Register {
         })
     }
 
+    /// Whether the host remembers a store of `context`.
+    ///
+    /// # Errors
+    /// When the host's file cannot be read.
+    pub fn knows(&self, context: &ContextName) -> Result<bool, HostFileError> {
+        self.known(context).map(|known| known.is_some())
+    }
+
     /// The file of `context` serves here: the next time it is opened, its pages are looked at.
     pub fn has_come(&self, context: &ContextName) {
         self.0.came.lock().remove(context.as_str());

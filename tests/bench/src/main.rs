@@ -14,6 +14,8 @@ mod process;
 mod rounds;
 mod shopper;
 mod system;
+#[path = "../../src/tools.rs"]
+mod tools;
 mod transactions;
 
 use std::process::ExitCode;

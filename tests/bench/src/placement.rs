@@ -19,13 +19,15 @@ const TO_GRPC_MAX: f64 = 1.2;
 const TO_SPLIT_MAX: f64 = 1.1;
 
 const REMOTE: &str = "seam, other hosts, mutual TLS";
+const BROKERED: &str = "seam, a copy behind NATS, TLS";
 const IN_PROCESS: &str = "seam, one process";
 
 pub fn run(system: &System, shop: &Shop, effort: Effort) -> Result<Vec<Table>> {
-    eprintln!("the shop on four hosts");
+    eprintln!("the shop on four hosts, and on two with a broker between them");
     let hosts = system.placed()?;
+    let brokered = system.brokered()?;
     Ok(vec![
-        calls_to_http(shop, &hosts, effort)?,
+        calls_to_http(shop, &hosts, &brokered, effort)?,
         calls_to_grpc(system, &hosts, effort)?,
         pages(system, shop, &hosts, effort)?,
     ])
@@ -37,7 +39,7 @@ fn several<'a>(name: &'a str, servers: Vec<&'a Server>, work: &Work, target: Opt
     Ok(Variant { name, servers, address, work: work.clone(), target })
 }
 
-fn calls_to_http(shop: &Shop, hosts: &[Server], effort: Effort) -> Result<Table> {
+fn calls_to_http(shop: &Shop, hosts: &[Server], brokered: &[Server], effort: Effort) -> Result<Table> {
     let work = Work::Pages(System::asking(CALLS));
     let teller = native::start_teller()?;
     let asker = native::start_asker("http", Some(teller.address), None)?;
@@ -45,6 +47,7 @@ fn calls_to_http(shop: &Shop, hosts: &[Server], effort: Effort) -> Result<Table>
     let variants = [
         several("native, HTTP/1.1 and JSON", vec![&asker, &teller], &work, None)?,
         several(REMOTE, hosts.iter().collect(), &work, Some(TO_HTTP_MAX))?,
+        several(BROKERED, brokered.iter().collect(), &work, None)?,
         several(IN_PROCESS, vec![&shop.host], &work, None)?,
         several("native, one process", vec![&function], &work, None)?,
     ];

@@ -24,7 +24,12 @@ pub struct Server {
 
 impl Server {
     /// Starts `command`, which is to name `http://127.0.0.1:PORT` on standard error once it serves.
-    pub fn start(mut command: Command) -> Result<Self> {
+    pub fn start(command: Command) -> Result<Self> {
+        Self::start_at(command, address_in)
+    }
+
+    /// Starts `command`, which serves at the address that `serving` finds in a line on standard error.
+    pub fn start_at(mut command: Command, serving: impl Fn(&str) -> Option<SocketAddr>) -> Result<Self> {
         let started = Instant::now();
         let mut child = command
             .env("NO_COLOR", "1")
@@ -45,7 +50,7 @@ impl Server {
         loop {
             match lines.recv_timeout(START_MAX.saturating_sub(started.elapsed())) {
                 Ok((at, line)) => {
-                    if let Some(address) = address_in(&line) {
+                    if let Some(address) = serving(&line) {
                         return Ok(Self { child, address, started_in: at - started });
                     }
                     said.push(line);

@@ -1,6 +1,7 @@
 /* Loaded before the system's own library: keeps a copy of each store's file as a disk would have it that loses whatever
- * was not synced, fills the disk, and moves the time of day. `machine.rs` says how. */
+ * was not synced, fills the disk, moves the time of day, and leads connections elsewhere. `machine.rs` says how. */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <time.h>
@@ -188,4 +190,33 @@ time_t time(time_t *to) {
     clock_gettime(CLOCK_REALTIME, &now);
     if (to) *to = now.tv_sec;
     return now.tv_sec;
+}
+
+/* A connection to a port of this machine goes elsewhere: `SEAM_TEST_WAYS` is `PORT=ADDRESS:PORT,...`. */
+int connect(int fd, const struct sockaddr *to, socklen_t length) {
+    REAL(connect);
+    const char *way = getenv("SEAM_TEST_WAYS");
+    struct sockaddr_in by;
+    if (!way || to->sa_family != AF_INET || length < sizeof by) return real(fd, to, length);
+    memcpy(&by, to, sizeof by);
+    for (; way; way = strchr(way, ','), way = way ? way + 1 : way) {
+        unsigned port, via;
+        char address[16];
+        if (sscanf(way, "%u=%15[0-9.]:%u", &port, address, &via) == 3 && port == ntohs(by.sin_port)) {
+            inet_pton(AF_INET, address, &by.sin_addr);
+            by.sin_port = htons(via);
+            return real(fd, (struct sockaddr *)&by, sizeof by);
+        }
+    }
+    return real(fd, to, length);
+}
+
+/* With `SEAM_TEST_EVERYWHERE`, what would listen on loopback listens on all addresses. */
+int bind(int fd, const struct sockaddr *to, socklen_t length) {
+    REAL(bind);
+    struct sockaddr_in all;
+    if (!getenv("SEAM_TEST_EVERYWHERE") || to->sa_family != AF_INET || length < sizeof all) return real(fd, to, length);
+    memcpy(&all, to, sizeof all);
+    all.sin_addr.s_addr = htonl(INADDR_ANY);
+    return real(fd, (struct sockaddr *)&all, sizeof all);
 }

@@ -1,5 +1,5 @@
 //! A machine whose power a test cuts, whose disk it fills, and whose clock it sets: a library (`machine.c`) that is
-//! loaded before the system's own.
+//! loaded before the system's own. It also leads connections to ports of this machine elsewhere (`ways`).
 //!
 //! The library keeps beside each store's file a copy as the disk has it: what was written goes there with the sync
 //! after it. A power cut is a kill, and then the copies in the place of the files; or, torn, a mixture: of what was not
@@ -64,6 +64,15 @@ impl Machine {
             ("SEAM_TEST_POWER_DISK", text(&self.disk)?),
             ("SEAM_TEST_MACHINE", text(&self.said)?),
         ])
+    }
+
+    /// The variables of a host on it whose disk does not fail.
+    ///
+    /// # Errors
+    /// As `variables`.
+    pub fn with_a_good_disk(&self) -> Result<Vec<(&'static str, String)>> {
+        let of_the_disk = ["SEAM_TEST_POWER_DATA", "SEAM_TEST_POWER_DISK"];
+        Ok(self.variables()?.into_iter().filter(|(name, _)| !of_the_disk.contains(name)).collect())
     }
 
     /// Sets the time of day so many seconds ahead of the true one, also of a host that runs.

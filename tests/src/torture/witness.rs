@@ -14,11 +14,19 @@ const NAME: &str = "witness";
 /// # Errors
 /// When the text of the component is wrong, which is this file's fault.
 pub fn add(shop: &Shop) -> Result<()> {
+    add_with(shop, "")
+}
+
+/// The same with more lines of its table.
+///
+/// # Errors
+/// As `add`.
+pub fn add_with(shop: &Shop, lines: &str) -> Result<()> {
     let file = format!("{NAME}.wasm");
     std::fs::write(shop.folder.path().join(&file), wasm()?)?;
     let mut manifest = std::fs::read_to_string(shop.manifest())?;
     manifest.push_str(&format!(
-        "\n[context.{NAME}]\ncomponent = \"{file}\"\nstore = true\n\
+        "\n[context.{NAME}]\ncomponent = \"{file}\"\nstore = true\n{lines}\
          subscribes.\"musiccorp:orders/events\" = {{ batch = 3 }}\n"
     ));
     shop.write_manifest(&manifest)
@@ -70,7 +78,15 @@ fn wasm() -> Result<Vec<u8>> {
 /// # Errors
 /// With those that came more than once.
 pub fn heard_once(shop: &Shop) -> Result<usize> {
-    let file = rusqlite::Connection::open(shop.data().join(format!("stores/{NAME}.db")))?;
+    heard_once_at(&shop.data())
+}
+
+/// The same of a witness on the host with this data folder.
+///
+/// # Errors
+/// As `heard_once`.
+pub fn heard_once_at(data: &std::path::Path) -> Result<usize> {
+    let file = rusqlite::Connection::open(data.join(format!("stores/{NAME}.db")))?;
     let mut statement = file.prepare("SELECT number, count(*) FROM heard GROUP BY number")?;
     let all: Vec<(String, u32)> =
         statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;

@@ -7,11 +7,13 @@ use anyhow::{Context, Result, ensure};
 use seam::admin::CallRequest;
 use seam::admin::client::Client;
 use seam::delivery::SubscriptionStatus;
-use seam_store::{Config, Database, Rows, Value};
+use seam_store::{Config, Database, Rows, Value as Stored};
 use seam_tests::System;
 use seam_tests::host::{Host, seam, signal};
+use seam_tests::placed::Placed;
 use seam_tests::publishing::{PUBLISHES, Reader, publisher};
 use seam_tests::wait::{TIMEOUT, until};
+use serde_json::Value;
 
 /// `book` lives on the host `shop`, `reader` on `books`.
 struct Two {
@@ -21,21 +23,13 @@ struct Two {
 
 impl Two {
     fn new() -> Result<Self> {
-        let port = || -> Result<u16> { Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()) };
         let subscribes = "store = true\nat = \"books\"\nsubscribes.\"t:book/events\" = { batch = 10 }";
-        let system = System::new()
-            .context("book", &publisher()?, PUBLISHES)?
-            .context("reader", &Reader::default().component()?, subscribes)?
-            .lines(&format!(
-                "[hosts.shop]\naddress = \"127.0.0.1:{}\"\n[hosts.books]\naddress = \"127.0.0.1:{}\"\ndata = \"books\"\n\
-                 listen = [\"127.0.0.1:0\"]\n[placement]\ndefault = \"shop\"",
-                port()?,
-                port()?
-            ));
-        let manifest = system.write()?;
-        for arguments in [&["cert", "authority"][..], &["cert", "host", "shop"], &["cert", "host", "books"]] {
-            ensure!(seam(&manifest, &[&["--as", "shop"], arguments].concat())?.status.success(), "{arguments:?}");
-        }
+        let system = System::new().context("book", &publisher()?, PUBLISHES)?.context(
+            "reader",
+            &Reader::default().component()?,
+            subscribes,
+        )?;
+        let Placed { system, manifest } = Placed::new(system, &["shop", "books"])?;
         Ok(Self { system, manifest })
     }
 
@@ -78,6 +72,17 @@ impl Two {
         self.until("shop", "the publisher knows it", all)
     }
 
+    /// What `seam verify` says of the events between them.
+    fn verified(&self, more: &[&str]) -> Result<Value> {
+        let ended = seam(&self.manifest, &[&["verify", "--format", "json"], more].concat())?;
+        let report: Value = serde_json::from_slice(&ended.stdout).with_context(|| format!("{ended:?}"))?;
+        let mut between =
+            report["checks"].as_array().context("checks")?.iter().filter(|check| check["kind"] == "events");
+        let check = between.next().with_context(|| format!("no check of events: {report}"))?;
+        ensure!(between.next().is_none(), "one check of one subscription: {report}");
+        Ok(check.clone())
+    }
+
     /// What the reader has written, once its host has ended.
     fn got(&self) -> Result<Vec<i64>> {
         let file = Database::open(Config::plain(self.data("books").join("stores/reader.db"), 64))?;
@@ -86,7 +91,7 @@ impl Two {
         let (mut numbers, mut row) = (Vec::new(), Vec::new());
         while rows.next_into(&mut row)? {
             numbers.extend(row.iter().filter_map(|value| match value {
-                Value::Integer(number) => Some(*number),
+                Stored::Integer(number) => Some(*number),
                 _ => None,
             }));
             row.clear();
@@ -182,5 +187,36 @@ fn an_operator_replays_events_of_another_host() -> Result<()> {
     assert_eq!((names, contexts.contains(" at ")), (vec!["CONTEXT", "book", "reader"], false), "{contexts}");
     books.stop(Duration::from_secs(10))?;
     assert_eq!(two.got()?, [1, 2, 3, 3]);
+    Ok(())
+}
+
+#[test]
+fn what_a_subscriber_has_taken_is_verified_with_the_outbox_on_another_host_that_runs_or_is_stopped() -> Result<()> {
+    let two = Two::new()?;
+    let (shop, books) = (two.up("shop")?, two.up("books")?);
+    two.write(1, 10)?;
+    two.until_all_is_taken()?;
+    let holds = |found: &Value| found["outcome"] == "holds" && found["keys"] == 10;
+    let found = two.verified(&[])?;
+    ensure!(holds(&found), "{found}");
+    let found = two.verified(&["--as", "books"])?;
+    ensure!(holds(&found), "the subscriber's host alone: {found}");
+
+    ensure!(shop.stop(Duration::from_secs(10))?.success());
+    let found = two.verified(&[])?;
+    let why = "host `shop` does not say what `book` has published";
+    ensure!(found["outcome"] == "unchecked" && found["why"].to_string().contains(why), "{found}");
+    ensure!(books.stop(Duration::from_secs(10))?.success());
+    let found = two.verified(&[])?;
+    ensure!(holds(&found), "the files of both hosts: {found}");
+
+    let reader = || rusqlite::Connection::open(two.data("books").join("stores/reader.db"));
+    ensure!(reader()?.execute("UPDATE seam_inbox SET at = at + 1000000", [])? == 1);
+    let ahead = |found: &Value| found["outcome"] == "violated" && found["examples"].to_string().contains("up to");
+    let found = two.verified(&[])?;
+    ensure!(ahead(&found), "the files of both hosts: {found}");
+    let (_shop, _books) = (two.up("shop")?, two.up("books")?);
+    let found = two.verified(&[])?;
+    ensure!(ahead(&found), "both running: {found}");
     Ok(())
 }

@@ -14,6 +14,7 @@ use seam::manifest::Manifest;
 use seam_runtime::component::Compiler;
 use seam_tests::caller_callee::{asking, numbers};
 use seam_tests::host::{Host, seam};
+use seam_tests::placed::certificates;
 use seam_tests::version::Version;
 use seam_tests::{System, call, unavailable};
 use wasmtime::component::Val;
@@ -188,9 +189,7 @@ fn a_running_host_shows_which_contexts_live_elsewhere() -> Result<()> {
     let data = system.folder.path().join("data");
     let said = Host::up_as(&manifest, &data, "shop", &[]).err().map(|error| error.to_string()).unwrap_or_default();
     assert!(said.contains("hint: make it: `seam cert authority`"), "without a certificate: {said}");
-    for arguments in [&["cert", "authority"][..], &["cert", "host", "shop"]] {
-        ensure!(seam(&manifest, arguments)?.status.success(), "{arguments:?}");
-    }
+    certificates(&manifest, "shop", &["shop"])?;
     let host = Host::up_as(&manifest, &data, "shop", &[])?;
     let served =
         host.startup.iter().any(|line| line.contains("host `shop`: 1 context serves, 2 on other hosts, on http://"));

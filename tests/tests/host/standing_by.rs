@@ -13,6 +13,7 @@ use seam_tests::System;
 use seam_tests::backups::{Bucket, KEYS};
 use seam_tests::caller_callee::{asking, numbers};
 use seam_tests::host::{Host, seam, signal};
+use seam_tests::placed::Placed;
 use seam_tests::wait::{TIMEOUT, until};
 
 /// `asking` lives on the host `books`, and `shop` is its standby; `numbers` lives on `shop`.
@@ -27,21 +28,10 @@ const SOON: &str = "takeover = \"2s\"";
 
 impl Pair {
     fn new(backup: &str, lines: &str) -> Result<Self> {
-        let port = || -> Result<u16> { Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()) };
         let asks =
             format!("store = true\nat = \"books\"\nstandby = \"shop\"\n{lines}\nimports = [\"t:numbers/numbers\"]");
-        let system = System::new().context("asking", &asking(), &asks)?.context("numbers", &numbers(), "")?.lines(
-            &format!(
-                "[hosts.shop]\naddress = \"127.0.0.1:{}\"\n[hosts.books]\naddress = \"127.0.0.1:{}\"\ndata = \"books\"\n\
-                 listen = [\"127.0.0.1:0\"]\n[placement]\ndefault = \"shop\"\n[backup]\n{backup}",
-                port()?,
-                port()?
-            ),
-        );
-        let manifest = system.write()?;
-        for arguments in [&["cert", "authority"][..], &["cert", "host", SHOP], &["cert", "host", BOOKS]] {
-            ensure!(seam(&manifest, &[&["--as", SHOP], arguments].concat())?.status.success(), "{arguments:?}");
-        }
+        let system = System::new().context("asking", &asking(), &asks)?.context("numbers", &numbers(), "")?;
+        let Placed { system, manifest } = Placed::new(system.lines(&format!("[backup]\n{backup}")), &[SHOP, BOOKS])?;
         Ok(Self { system, manifest })
     }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use seam_tests::System;
 use seam_tests::host::{Host, seam, signal};
-use seam_tests::joint::{DESK, Said, desk, keeper};
+use seam_tests::joint::{COMMIT, DESK, ROLL_BACK, Said, WITHOUT_RIGHT, desk, keeper, keeper_that_calls};
+use seam_tests::placed::Placed;
 use seam_tests::wait::{TIMEOUT, until};
 
 /// The coordinator's, and those of `left` and `right`.
@@ -26,25 +27,21 @@ const WRITTEN: Said = Said { left: 0, right: 0, end: "ok" };
 
 impl Three {
     fn new() -> Result<Self> {
-        let mut lines = "[placement]\ndefault = \"shop\"\n".to_owned();
-        for host in HOSTS {
-            let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-            lines += &format!("[hosts.{host}]\naddress = \"127.0.0.1:{port}\"\nlisten = [\"127.0.0.1:0\"]\n");
-            if host != "shop" {
-                lines += &format!("data = \"{host}\"\n");
-            }
-        }
+        Self::with(&keeper("left")?, "")
+    }
+
+    /// `left` calls `right`.
+    fn in_a_row() -> Result<Self> {
+        Self::with(&keeper_that_calls("left", Some("right"))?, "\nimports = [\"t:right/keeping\"]")
+    }
+
+    fn with(left: &[u8], more: &str) -> Result<Self> {
         let system = System::new()
             .context("desk", &desk()?, DESK)?
-            .context("left", &keeper("left")?, "store = true\nat = \"books\"")?
-            .context("right", &keeper("right")?, "store = true\nat = \"stock\"")?
-            .lines(&lines);
-        let manifest = system.write()?;
-        let three = Self { system, manifest, up: BTreeMap::new(), expect: Default::default() };
-        for arguments in [vec!["cert", "authority"]].into_iter().chain(HOSTS.map(|host| vec!["cert", "host", host])) {
-            ensure!(three.seam("shop", &arguments)?.status.success(), "{arguments:?}");
-        }
-        Ok(three)
+            .context("left", left, &format!("store = true\nat = \"books\"{more}"))?
+            .context("right", &keeper("right")?, "store = true\nat = \"stock\"")?;
+        let Placed { system, manifest } = Placed::new(system, &HOSTS)?;
+        Ok(Self { system, manifest, up: BTreeMap::new(), expect: Default::default() })
     }
 
     fn data(&self, host: &str) -> PathBuf {
@@ -68,16 +65,31 @@ impl Three {
 
     /// Has the desk write a number in all three files, and notes in which of them it is. `None`: no answer.
     fn write(&mut self, number: u32) -> Result<Option<Said>> {
-        let called = self.seam("shop", &["call", "desk", &format!("work.write({number}, 0)")])?;
-        let said = String::from_utf8_lossy(&called.stdout).trim().to_owned();
-        let code = said.strip_prefix("ok(").and_then(|code| code.strip_suffix(')')?.parse().ok());
-        let Some(said) = code.and_then(|code: u32| Said::of(code)) else { return Ok(None) };
+        let Some(said) = self.call(number, COMMIT)? else { return Ok(None) };
         // A callee that says that it cannot write, as its file is held, is no part; the desk commits all the same.
         let has = said.end == "ok";
         for (numbers, has) in self.expect.iter_mut().zip([has, has && said.left == 0, has && said.right == 0]) {
             numbers.extend(has.then_some(number));
         }
         Ok(Some(said))
+    }
+
+    fn call(&self, number: u32, how: u32) -> Result<Option<Said>> {
+        let called = self.seam("shop", &["call", "desk", &format!("work.write({number}, {how})")])?;
+        let said = String::from_utf8_lossy(&called.stdout).trim().to_owned();
+        let code = said.strip_prefix("ok(").and_then(|code| code.strip_suffix(')')?.parse().ok());
+        Ok(code.and_then(|code: u32| Said::of(code)))
+    }
+
+    /// Has `left` alone be called, which calls `right`, and notes which file has the number.
+    fn through_left(&mut self, number: u32, how: u32) -> Result<Option<Said>> {
+        let said = self.call(number, how | WITHOUT_RIGHT)?;
+        // Without an answer of `right`, `left` says so, and what it has written itself commits with the desk.
+        if let Some(said) = said.filter(|said| said.end == "ok") {
+            let has = [true, true, said.left == 0];
+            self.expect.iter_mut().zip(has).for_each(|(numbers, has)| numbers.extend(has.then_some(number)));
+        }
+        Ok(said)
     }
 
     /// Waits until no file waits for a decision, and one transaction has written all three.
@@ -170,5 +182,44 @@ fn a_host_that_freezes_before_it_votes_costs_the_transaction_and_nothing_else() 
     ensure!(said != Some(WRITTEN), "{said:?}");
     signal(three.host("stock")?.pid(), "CONT")?;
     three.until_at_rest(600)?;
+    three.agree()
+}
+
+#[test]
+fn a_participant_may_call_a_third_host_which_commits_or_rolls_back_with_the_others() -> Result<()> {
+    let mut three = Three::in_a_row()?;
+    for host in HOSTS {
+        three.start(host, "")?;
+    }
+    const THROUGH_LEFT: Said = Said { left: 0, right: 9, end: "ok" };
+    let mut number = 0;
+    until(TIMEOUT, || {
+        number += 1;
+        let said = three.through_left(number, COMMIT)?;
+        Ok(if said == Some(THROUGH_LEFT) { Ok(()) } else { Err(format!("{said:?}")) })
+    })?;
+    let said = three.through_left(100, ROLL_BACK)?;
+    ensure!(said.is_some_and(|said| said.left == 0), "{said:?}");
+    // Called by both: it has the number already.
+    let said = three.call(200, COMMIT)?;
+    ensure!(said == Some(Said { left: 0, right: 1, end: "ok" }), "{said:?}");
+    three.expect.iter_mut().for_each(|numbers| numbers.push(200));
+    // The third host is gone before it votes.
+    three.start("stock", "two-phase.before-vote:kill:1")?;
+    let mut number = 300;
+    until(TIMEOUT, || {
+        number += 1;
+        let said = three.through_left(number, COMMIT)?;
+        ensure!(said.is_none_or(|said| said.end == "aborted"), "all or nothing: {said:?}");
+        let killed = three.host("stock")?.dies(Duration::from_millis(100)).is_ok();
+        Ok(if killed { Ok(()) } else { Err(format!("{said:?}")) })
+    })?;
+    three.start("stock", "")?;
+    until(TIMEOUT, || {
+        let shown = three.seam("stock", &["transactions", "--format", "json"])?;
+        let shown: serde_json::Value = serde_json::from_slice(&shown.stdout)?;
+        let at_rest = shown["in_doubt"].as_array().is_some_and(Vec::is_empty);
+        Ok(if at_rest { Ok(()) } else { Err(format!("{shown}")) })
+    })?;
     three.agree()
 }

@@ -77,7 +77,7 @@ const FLOORS: &[Floors] = &[
     Floors {
         root: "host/store/src/",
         floors: &[
-            &["accounts", "event_tables", "migrate", "promises", "register"],
+            &["acceptances", "accounts", "event_tables", "migrate", "promises", "register"],
             &["examine", "handover", "tables"],
             &["moment"],
             &[

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use seam::relocate::PausePrediction;
 use seam_tests::host::{Host, signal};
 use seam_tests::moving::{FAR, Load, Moving, NEAR, check};
 use seam_tests::wait::{TIMEOUT, until};
@@ -55,38 +56,73 @@ fn a_context_moves_again_and_again_under_load_and_no_request_fails() -> Result<(
     let mut pauses = Vec::new();
     for turn in 0..moves {
         more(&load, 50)?;
+        let dry = moving.predict(target(turn))?.pause.context("no prediction")?;
         let moved = moving.relocate(target(turn)).with_context(|| format!("move {turn}"))?;
         ensure!(moved.late.is_none() && moved.token == u64::from(turn) + 2, "{moved:?}");
         let predicted = moved.predicted.as_ref().and_then(|all| all.pause).context("no prediction")?;
         println!(
-            "{} -> {}: {:?} and {:?} at worst predicted, {:?} ({} us); {} MB in {} ms, {:?} ms predicted",
+            "{} -> {}: {:?} predicted, {} to {} us, and {} us before; {:?} ({} us); {} MB in {} ms, {:?} ms predicted",
             moved.from,
             moved.to,
             predicted.median,
-            predicted.slow.total_us(),
+            predicted.p10_us,
+            predicted.p90.total_us(),
+            dry.median.total_us(),
             moved.parts,
             moved.pause_us,
             moved.bytes / 1_000_000,
             moved.copy_ms,
             moved.predicted.as_ref().and_then(|all| all.copy).map(|copy| copy.copy_ms),
         );
-        pauses.push((moved.pause_us, predicted.median.total_us()));
+        pauses.push(Pause { happened: moved.pause_us, dry, predicted });
     }
     let added = load.end()?;
     stop(hosts)?;
     ensure!(added.failed.is_empty(), "{} of {} failed", added.failed.len(), added.acknowledged.len());
     check(&added, &moving.numbers()?)?;
-    pauses.sort_unstable();
-    let at = |q: usize| pauses.get((pauses.len() - 1) * q / 100).map_or(0, |(pause, _)| *pause);
     println!(
-        "{moves} moves of {megabytes} MB, {} numbers: pause {} us median, {} p99, {} at most; slowest request {:?}",
+        "{moves} moves of {megabytes} MB, {} numbers; slowest request {:?}",
         added.acknowledged.len(),
-        at(50),
-        at(99),
-        at(100),
         added.slowest
     );
+    Pause::print(&pauses);
     Ok(())
+}
+
+/// How long calls waited, and what was predicted: by a dry run before the move, and by the move itself.
+struct Pause {
+    happened: u64,
+    dry: PausePrediction,
+    predicted: PausePrediction,
+}
+
+impl Pause {
+    /// Over all moves: the pauses, and predicted / happened.
+    fn print(pauses: &[Self]) {
+        let sorted = |of: &dyn Fn(&Self) -> f64| {
+            let mut values: Vec<f64> = pauses.iter().map(of).collect();
+            values.sort_by(f64::total_cmp);
+            move |q: usize| values.get(values.len().saturating_sub(1) * q / 100).copied().unwrap_or(0.0)
+        };
+        let happened = sorted(&|pause| pause.happened as f64);
+        println!("pause: {} us median, {} p99, {} at most", happened(50), happened(99), happened(100));
+        let total = |prediction: PausePrediction| prediction.median.total_us() as f64;
+        for name in ["dry run", "move"] {
+            let of = |pause: &Self| if name == "move" { pause.predicted } else { pause.dry };
+            let predicted = sorted(&|pause| total(of(pause)));
+            let ratio = sorted(&|pause| total(of(pause)) / pause.happened as f64);
+            let inside = pauses.iter().filter(|pause| pause.happened <= of(pause).p90.total_us()).count();
+            println!(
+                "{name}: medians of predicted / happened {:.2}; of each move {:.2} (p10 {:.2}, p90 {:.2}); {inside} of \
+                 {} pauses were not longer than the 90th percentile",
+                predicted(50) / happened(50),
+                ratio(50),
+                ratio(10),
+                ratio(90),
+                pauses.len()
+            );
+        }
+    }
 }
 
 /// Each with whether the host dies that leads the move, or the one that takes it. Those that tell most come first.

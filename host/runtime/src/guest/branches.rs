@@ -152,7 +152,7 @@ impl Branches {
                 let promised = branch.is_some_and(|branch| matches!(branch.state.lock().stage, Stage::Promised(_)));
                 Ok(Reply::Waits(promised || waits(participant)))
             }
-            Step::AskDecision => Err("this host does not coordinate it".to_owned()),
+            Step::AskDecision | Step::Join { .. } => Err("this host does not coordinate it".to_owned()),
         }
     }
 
@@ -358,7 +358,7 @@ mod tests {
             scene.branches.enter(&Scene::part("till", 1), &books, std::slice::from_ref(&books), String::new());
         assert!(entered.err().unwrap().contains("not `till`"));
         for step in [VOTE, Step::Commit, Step::RollBack] {
-            assert!(scene.settle("till", step).unwrap_err().contains("`desk` began"), "{step:?}");
+            assert!(scene.settle("till", step.clone()).unwrap_err().contains("`desk` began"), "{step:?}");
         }
         assert_eq!(scene.settle("desk", VOTE), Ok(Reply::Promised(vec![name("books")])));
     }

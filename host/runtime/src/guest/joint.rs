@@ -2,14 +2,15 @@
 //!
 //! The calls of one request run one after the other, so a part is used by one call at a time. A call takes the
 //! transaction of its context's file out, and puts it back at its end.
-//! A context of another host takes part by a branch there: this host counts the calls, and asks that host to vote.
+//! A context of another host takes part by a branch there: this host counts the calls, and asks that host to vote. A
+//! branch that calls a third host has the call counted here before (`Joins`).
 //! Invariants: after the decision nothing is rolled back, and before it nothing is committed. However it is dropped,
 //! what is not decided is rolled back.
 //! Not here: the interface (`two_phase`), a branch of a transaction that another host coordinates (`branches`), what a
 //! crash leaves (`serve`), how a file keeps a promise (`seam-store`).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
@@ -17,7 +18,7 @@ use parking_lot::Mutex;
 use seam_store::ids::ContextName;
 use seam_store::{Database, Decided, Decision, Error, Transaction, Vote, Voted, blocking, new_transaction_id};
 
-use super::transactions::{Ended, Ending, Held, Transactions, Turn};
+use super::transactions::{Ended, Ending, Held, Joins, Transactions, Turn};
 use crate::limits;
 use crate::two_phase::{Part as PartElsewhere, Replied, Reply, Request, Settle, Step};
 
@@ -54,6 +55,31 @@ struct Elsewhere {
     calls: u32,
 }
 
+impl Elsewhere {
+    /// Counts a call. How many there were before.
+    fn count(&mut self) -> u32 {
+        let before = self.calls;
+        self.calls += 1;
+        before
+    }
+}
+
+impl Joins for Joint {
+    fn join(&self, callee: &ContextName) -> Result<u32, String> {
+        if !self.lets_in(callee) {
+            return Err(format!("`two_phase` of `{}` does not name `{callee}`", self.coordinator));
+        }
+        if self.ended.lock().is_some() {
+            return Err("the transaction has ended".to_owned());
+        }
+        let mut elsewhere = self.elsewhere.lock();
+        // Any of them asks the host of the context that it is asked about.
+        let settle = elsewhere.values().next().map(|there| there.settle.clone());
+        let settle = settle.ok_or_else(|| "it has called no context of another host".to_owned())?;
+        Ok(elsewhere.entry(callee.clone()).or_insert(Elsewhere { settle, calls: 0 }).count())
+    }
+}
+
 /// What one context has of it.
 struct Part {
     /// `None` while a call uses it, and after its end.
@@ -65,8 +91,10 @@ struct Part {
 impl Joint {
     pub fn new(coordinator: &ContextName, participants: &Arc<[ContextName]>, trace: String, turn: Turn) -> Arc<Self> {
         let (id, transactions) = (new_transaction_id(), turn.transactions().clone());
-        transactions.opens(&id);
-        Arc::new(Self::of(id, coordinator, participants, trace, transactions, Some(turn)))
+        let joint = Arc::new(Self::of(id, coordinator, participants, trace, transactions.clone(), Some(turn)));
+        let joins: Weak<dyn Joins> = Arc::<Self>::downgrade(&joint);
+        transactions.opens(&joint.id, joins);
+        joint
     }
 
     /// The branch on this host of a transaction that another one coordinates.
@@ -109,18 +137,28 @@ impl Joint {
         self.participants.iter().any(|participant| participant.as_str() == name)
     }
 
-    /// Whether a context of another host may take part: only the host of the coordinator knows of all parts.
-    pub fn reaches(&self, context: &ContextName) -> bool {
-        self.turn.is_some() && self.lets_in(context)
+    /// What `caller` says to the coordinator's host before it calls `callee`, which lives on another host than this
+    /// one. `None`: this is the coordinator's host.
+    pub fn joining(&self, caller: &ContextName, callee: &ContextName) -> Option<Request> {
+        self.turn.is_none().then(|| Request {
+            transaction: self.id.clone(),
+            coordinator: self.coordinator.clone(),
+            participant: caller.clone(),
+            step: Step::Join { callee: callee.clone() },
+            remaining: Duration::from_millis(limits::TWO_PHASE_STEP_MS),
+        })
+    }
+
+    /// What a call says of the transaction whose coordinator's host has counted so many `before`.
+    pub fn joined(&self, before: u32) -> PartElsewhere {
+        PartElsewhere { transaction: self.id.clone(), coordinator: self.coordinator.clone(), before }
     }
 
     /// What a call of a context of another host says of the transaction; `settle` asks that host.
     pub fn part_of(&self, context: &ContextName, settle: impl FnOnce() -> Arc<Settle>) -> PartElsewhere {
         let mut elsewhere = self.elsewhere.lock();
         let called = elsewhere.entry(context.clone()).or_insert_with(|| Elsewhere { settle: settle(), calls: 0 });
-        let before = called.calls;
-        called.calls += 1;
-        PartElsewhere { transaction: self.id.clone(), coordinator: self.coordinator.clone(), before }
+        self.joined(called.count())
     }
 
     /// The part of a context, for a call.
@@ -308,7 +346,7 @@ impl Joint {
                     transaction: self.id.clone(),
                     coordinator: self.coordinator.clone(),
                     participant: context.clone(),
-                    step,
+                    step: step.clone(),
                     remaining: Duration::from_millis(limits::TWO_PHASE_STEP_MS),
                 };
                 (context.clone(), request, there.settle.clone())

@@ -5,7 +5,7 @@
 //! Not here: one transaction (`joint`).
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
@@ -91,12 +91,21 @@ impl Families {
     }
 }
 
+/// A transaction that this host coordinates, for the calls that participants on other hosts make in it.
+pub(super) trait Joins: Send + Sync {
+    /// Counts a call of `callee`, which lives on another host. How many calls of it there were before.
+    ///
+    /// # Errors
+    /// Why it cannot be a part.
+    fn join(&self, callee: &ContextName) -> Result<u32, String>;
+}
+
 /// The transactions over several files of one host.
 #[derive(Default)]
 pub struct Transactions {
     open: Mutex<bool>,
     /// The one that is open, from its beginning on.
-    current: Mutex<Option<String>>,
+    current: Mutex<Option<(String, Weak<dyn Joins>)>>,
     free: Condvar,
     ended: Mutex<VecDeque<Ended>>,
     /// Decisions for which no promise waits, by the coordinator that may forget them.
@@ -147,11 +156,22 @@ impl Transactions {
 
     /// Whether this one is open.
     pub fn is_open(&self, transaction: &str) -> bool {
-        self.current.lock().as_deref() == Some(transaction)
+        self.current.lock().as_ref().is_some_and(|(id, _)| id == transaction)
     }
 
-    pub(super) fn opens(&self, transaction: &str) {
-        *self.current.lock() = Some(transaction.to_owned());
+    pub(super) fn opens(&self, transaction: &str, joins: Weak<dyn Joins>) {
+        *self.current.lock() = Some((transaction.to_owned(), joins));
+    }
+
+    /// Counts a call that a participant on another host makes of `callee` on a third one. How many calls of it there
+    /// were before.
+    ///
+    /// # Errors
+    /// Why it cannot be a part of the transaction.
+    pub fn join(&self, transaction: &str, callee: &ContextName) -> Result<u32, String> {
+        let current = self.current.lock().as_ref().filter(|(id, _)| id == transaction).map(|(_, joins)| joins.clone());
+        let joins = current.and_then(|joins| joins.upgrade());
+        joins.ok_or_else(|| format!("transaction {transaction} has ended"))?.join(callee)
     }
 
     pub(super) fn note(&self, ended: Ended) {

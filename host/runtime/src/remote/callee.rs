@@ -15,8 +15,9 @@ use super::crossing::{self, Departure};
 use super::{Carried, Carrier, Head};
 use crate::call::{Call, ContextIndex, Failure};
 use crate::guest::dispatch::{Answering, Dispatch, DispatchTable, Exchange, Function};
+use crate::guest::joint::Joint;
 use crate::limits;
-use crate::two_phase::Settle;
+use crate::two_phase::{Part, Reply, Settle};
 
 pub(crate) struct RemoteCallee {
     pub index: ContextIndex,
@@ -51,6 +52,28 @@ impl RemoteCallee {
     fn settle(&self) -> Arc<Settle> {
         let carrier = self.carrier.clone();
         Arc::new(move |request| carrier.settle(request))
+    }
+
+    /// What the call says of the transaction that it is a part of.
+    ///
+    /// # Errors
+    /// When the coordinator's host, if that is another one, does not count the call.
+    async fn part(&self, joint: &Joint, caller: Option<&ContextName>) -> Result<Part, Failure> {
+        let Some(request) = joint.joining(caller.unwrap_or(&self.context), &self.context) else {
+            return Ok(joint.part_of(&self.context, || self.settle()));
+        };
+        let absent = |why: String| {
+            let reason = format!(
+                "it lives on a third host, and the host of `{}`, which began the transaction, does not take it in: {why}",
+                request.coordinator
+            );
+            Failure::Absent { context: self.context.to_string(), reason }
+        };
+        match self.carrier.settle(request.clone()).await {
+            Ok(Reply::Joined(before)) => Ok(joint.joined(before)),
+            Ok(_) => Err(absent("it gives the answer to another question".to_owned())),
+            Err(failure) => Err(absent(failure.to_string())),
+        }
     }
 
     /// Waits for the answer, away from the places of the request.
@@ -102,7 +125,10 @@ impl Dispatch for RemoteCallee {
                 let departure = crossing::depart((self.index, &self.context), &call, callees, function, exchange)?;
                 let Departure { now, deadline, arguments } = departure;
                 let mut head = self.head(&call, function, deadline - now);
-                head.part = callees.joint().map(|joint| joint.part_of(&self.context, || self.settle()));
+                head.part = match callees.joint() {
+                    Some(joint) => Some(self.part(joint, head.chain.last()).await?),
+                    None => None,
+                };
                 let carried = self.carried(head, arguments, deadline, callees).await;
                 let arrived = carried.and_then(|results| crossing::arrive(&self.context, &results, function, exchange));
                 let Err(failure) = arrived else { return Ok(()) };

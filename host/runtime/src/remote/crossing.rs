@@ -30,7 +30,7 @@ pub(crate) fn depart(
     exchange: &dyn Exchange,
 ) -> Result<Departure, Failure> {
     let context = || callee.to_string();
-    if callees.joint().is_some_and(|joint| !joint.reaches(callee)) {
+    if callees.joint().is_some_and(|joint| !joint.lets_in(callee)) {
         return Err(Failure::Refused { context: context(), reason: RefusalReason::NotAPart });
     }
     // Its own host enters it into the chain; here it is only seen whether it may be entered.

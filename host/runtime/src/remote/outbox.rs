@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use seam_store::clock::Clock;
 use seam_store::ids::ContextName;
-use seam_store::{Database, Event, Kept, Kind, Listener, Span};
+use seam_store::{Bounds, Database, Event, Kept, Kind, Listener, Span};
 
 use crate::call::Failure;
 
@@ -43,6 +43,8 @@ pub enum Question {
     Span { after: u64, up_to: u64, most: u32 },
     /// The kinds of events after a position.
     Kinds { after: u64 },
+    /// Which positions the outbox has, as seen from one of them.
+    Bounds { at: u64 },
 }
 
 /// The answer to a `Question`, in the same order.
@@ -51,6 +53,7 @@ pub enum Reply {
     Page(Page),
     Span(Span),
     Kinds(Vec<Kind>),
+    Bounds(Bounds),
 }
 
 /// Events, and what the outbox has kept when they were read.
@@ -121,6 +124,12 @@ pub trait Outbox: Send + Sync {
     /// When the outbox cannot be read.
     fn kinds(&self, interface: &str, after: u64) -> Result<Vec<Kind>, Unread>;
 
+    /// Which positions the outbox has, as seen from `at`.
+    ///
+    /// # Errors
+    /// When the outbox cannot be read.
+    fn bounds(&self, interface: &str, at: u64) -> Result<Bounds, Unread>;
+
     /// Has `listener` called when there may be new events, until its last owner drops it. A hint that may be lost.
     fn listen(&self, listener: &Arc<Listener>);
 
@@ -157,6 +166,10 @@ impl Outbox for Database {
 
     fn kinds(&self, interface: &str, after: u64) -> Result<Vec<Kind>, Unread> {
         Ok(Self::kinds(self, interface, after)?)
+    }
+
+    fn bounds(&self, interface: &str, at: u64) -> Result<Bounds, Unread> {
+        Ok(Self::bounds(self, interface, at)?)
     }
 
     fn listen(&self, listener: &Arc<Listener>) {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use seam_store::clock::Clock;
 use seam_store::ids::ContextName;
-use seam_store::{Event, Kept, Kind, Listener, Span, blocking};
+use seam_store::{Bounds, Event, Kept, Kind, Listener, Span, blocking};
 use tokio::task::AbortHandle;
 
 use super::Carrier;
@@ -248,6 +248,13 @@ impl Outbox for OutboxElsewhere {
     fn kinds(&self, interface: &str, after: u64) -> Result<Vec<Kind>, Unread> {
         match self.ask(interface, Question::Kinds { after })? {
             Reply::Kinds(kinds) => Ok(kinds),
+            _ => Err(Unread::Elsewhere(self.asker.strange())),
+        }
+    }
+
+    fn bounds(&self, interface: &str, at: u64) -> Result<Bounds, Unread> {
+        match self.ask(interface, Question::Bounds { at })? {
+            Reply::Bounds(bounds) => Ok(bounds),
             _ => Err(Unread::Elsewhere(self.asker.strange())),
         }
     }

@@ -33,6 +33,7 @@ pub(super) async fn answer(registry: &Registry, ask: Ask) -> Asked {
             outbox.span(&interface, after, up_to, most).map(Reply::Span).map_err(absent)
         }
         Question::Kinds { after } => outbox.kinds(&interface, after).map(Reply::Kinds).map_err(absent),
+        Question::Bounds { at } => outbox.bounds(&interface, at).map(Reply::Bounds).map_err(absent),
     }
 }
 

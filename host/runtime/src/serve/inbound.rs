@@ -114,6 +114,17 @@ impl Inbound {
         entered.map(Some).map_err(|reason| Failure::Absent { context: head.context.to_string(), reason })
     }
 
+    /// Counts a call that a participant on another host makes in a transaction of this one.
+    fn join(&self, request: &Request, callee: &ContextName) -> Result<Reply, Failure> {
+        let absent = |reason: String| Failure::Absent { context: request.coordinator.to_string(), reason };
+        // Its file may be held by the transaction already, under the coordinator's own call.
+        if self.registry.serving().generation(callee.as_str())?.lives_elsewhere().is_none() {
+            let why = "lives on the host of the transaction's coordinator, which alone may call it in this transaction";
+            return Err(absent(format!("`{callee}` {why}: let `{}` call it", request.coordinator)));
+        }
+        self.registry.transactions().join(&request.transaction, callee).map(Reply::Joined).map_err(absent)
+    }
+
     fn decision(&self, request: &Request) -> Result<Reply, Failure> {
         let set = self.registry.serving();
         let generation = set.generation(request.coordinator.as_str())?;
@@ -153,6 +164,7 @@ impl Answers for Inbound {
         Box::pin(async move {
             blocking::block_in_place(|| match request.step {
                 Step::AskDecision => self.decision(&request),
+                Step::Join { ref callee } => self.join(&request, callee),
                 _ => {
                     let stores = &self.registry.0.stores;
                     let waits = |context: &ContextName| stores.waits(context, &request.transaction);

@@ -45,6 +45,11 @@ impl Registry {
         self.0.stores.expect_another(context)
     }
 
+    /// Whether this host remembers a file of `context`, which `expect_another_store` would have it forget.
+    pub fn remembers_store(&self, context: &ContextName) -> bool {
+        self.0.stores.remembers(context)
+    }
+
     /// The version that is on probation now: its context and number.
     pub fn on_probation(&self) -> Option<(ContextName, u64)> {
         let set = self.0.publisher.serving();
@@ -60,13 +65,12 @@ impl Registry {
         self.prepare_without(linked, &[], None)
     }
 
-    /// As `prepare_linked`, with this file for the context that is named: to see how long it takes. It is not
-    /// published.
+    /// As `prepare_linked`, with this file for the context that is named: to see how long it takes. Do not publish it.
     ///
     /// # Errors
     /// As `prepare`.
-    pub fn rehearse(&self, linked: Linked, lent: (&ContextName, &Arc<Database>)) -> Result<(), Error> {
-        self.prepare_without(linked, &[], Some(lent)).map(drop)
+    pub fn rehearse(&self, linked: Linked, lent: (&ContextName, &Arc<Database>)) -> Result<Prepared, Error> {
+        self.prepare_without(linked, &[], Some(lent))
     }
 
     /// The specs that serve now, with `context` and its variants on the host `at`; `None`: on this one. The `token` is

@@ -163,6 +163,11 @@ impl Stores {
         self.register.forget(context)
     }
 
+    /// Whether the host remembers a file of the context.
+    pub fn remembers(&self, context: &ContextName) -> bool {
+        self.register.knows(context).unwrap_or(false)
+    }
+
     /// Forgets the file of a context that has left this host.
     pub fn forget(&self, context: &ContextName) {
         self.open.lock().remove(context);

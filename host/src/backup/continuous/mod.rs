@@ -124,6 +124,7 @@ async fn run(mut ship: Ship, wanted: Arc<Notify>, mut stopped: watch::Receiver<b
             () = tokio::time::sleep(pause) => {}
             () = wanted.notified() => {}
             finished = ended(&mut ship.work) => ship.finished = Some(finished),
+            finished = ended(&mut ship.work_aside) => ship.finished_aside = Some(finished),
             _ = stopped.changed() => break,
         }
     }
@@ -141,7 +142,7 @@ async fn run(mut ship: Ship, wanted: Arc<Notify>, mut stopped: watch::Receiver<b
         }
     };
     tokio::time::timeout(Duration::from_millis(limits::BACKUP_STOP_MS), rest).await.ok();
-    if let Some(work) = ship.work.take() {
+    for work in [ship.work.take(), ship.work_aside.take()].into_iter().flatten() {
         work.abort();
     }
 }

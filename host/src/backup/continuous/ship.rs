@@ -1,5 +1,5 @@
 //! The backup of one context: a snapshot, and after it each change, made into files that are stored one after the
-//! other.
+//! other. Later snapshots are stored beside the changes (`aside`).
 //!
 //! Snapshot and deltas are made by followers of the file (`seam_store::Follower`): they cost its commits and readers
 //! nothing. A second follower makes each later snapshot, while the first one goes on with deltas; the snapshot gets the
@@ -8,9 +8,11 @@
 //! store that is away, another host has taken the name), a snapshot is the next thing to be stored.
 //! Not here: where files are stored (`destination`), what waits on the disk (`spool`).
 
+mod aside;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use seam_store::ltx::{Header, LtxError};
 use seam_store::{Changes, Copies, Database, FollowError, Follower, chain};
@@ -77,6 +79,9 @@ pub struct Ship {
     /// The request that runs, and the one that has ended.
     pub work: Option<JoinHandle<Result<Done, DestinationError>>>,
     pub finished: Option<Finished>,
+    /// The same for what changes do not wait for.
+    pub work_aside: Option<JoinHandle<Result<Done, DestinationError>>>,
+    pub finished_aside: Option<Finished>,
     follow_at: Instant,
     try_at: Instant,
     tries: u32,
@@ -134,6 +139,8 @@ impl Ship {
             overflowed: false,
             work: None,
             finished: None,
+            work_aside: None,
+            finished_aside: None,
             follow_at: now,
             try_at: now,
             tries: 0,
@@ -167,7 +174,10 @@ impl Ship {
     /// Does what is due, which may block. When to come again, unless a request ends before.
     pub fn tick(&mut self) -> Duration {
         if let Some(finished) = self.finished.take() {
-            self.note(finished);
+            self.note(finished, false);
+        }
+        if let Some(finished) = self.finished_aside.take() {
+            self.note(finished, true);
         }
         let now = Instant::now();
         // While a request runs, commits gather for the next one.
@@ -195,9 +205,10 @@ impl Ship {
             }
         }
         self.send(now);
+        self.send_aside(now);
         self.show();
-        let next =
-            if self.work.is_none() && self.has_work() { self.follow_at.min(self.try_at) } else { self.follow_at };
+        let has_more = (self.work.is_none() && self.has_work()) || (self.work_aside.is_none() && self.has_work_aside());
+        let next = if has_more { self.follow_at.min(self.try_at) } else { self.follow_at };
         next.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
     }
 
@@ -264,7 +275,7 @@ impl Ship {
         let Some((follower, image)) = &mut following.imaging else {
             let due = self.delta_bytes
                 >= (self.snapshot_bytes * limits::BACKUP_DELTA_TIMES).max(limits::BACKUP_DELTA_BYTES_MIN);
-            if due || self.deltas >= limits::BACKUP_DELTAS_MAX {
+            if (due || self.deltas >= limits::BACKUP_DELTAS_MAX) && self.spool.aside().is_none() {
                 following.imaging = Some(self.image_of(&following.database)?);
             }
             return Ok(following.imaging.is_some());
@@ -288,13 +299,14 @@ impl Ship {
             }
         }
         let Some((follower, image)) = following.imaging.take() else { return Ok(false) };
-        let number = match following.live {
-            Some(_) => self.last.unwrap_or_default(),
-            None => self.give_out()?,
-        };
+        let is_later = following.live.is_some();
+        let number = if is_later { self.last.unwrap_or_default() } else { self.give_out()? };
         let (page_bytes, file_pages, at_ms) = (follower.page_bytes(), image.file_pages(), self.time());
         let header = Header { page_bytes, file_pages, first: 1, last: number, at_ms };
-        let item = self.spool.add(header, |writer| image.write(writer))?;
+        let item = match is_later {
+            true => self.spool.add_aside(header, |writer| image.write(writer))?,
+            false => self.spool.add(header, |writer| image.write(writer))?,
+        };
         (self.deltas, self.delta_bytes, self.snapshot_bytes) = (0, 0, item.bytes);
         if following.live.is_none() {
             following.live = Some(follower);
@@ -357,7 +369,7 @@ impl Ship {
 
     fn has_work(&self) -> bool {
         let asks = self.present && (self.last.is_none() || self.overflowed);
-        (asks || self.spool.next().is_some() || self.forget) && self.may_store()
+        (asks || self.spool.next().is_some()) && self.may_store()
     }
 
     /// What an owner stores that has lost its lease would mix with what the next one stores.
@@ -377,17 +389,19 @@ impl Ship {
                 let all = to.list(&context).await?;
                 Ok(Done::Listed(all.iter().map(|one| one.last).max().unwrap_or_default()))
             })
-        } else if let Some((item, path)) = self.spool.next() {
+        } else {
+            let Some((item, path)) = self.spool.next() else { return };
             let item = item.clone();
             tokio::spawn(async move { Ok(Done::Put(to.put(&context, &item, &path).await?)) })
-        } else {
-            let keep = self.keep;
-            tokio::spawn(async move { forget(&to, &context, keep).await.map(|()| Done::Forgot) })
         });
     }
 
-    fn note(&mut self, finished: Finished) {
+    fn note(&mut self, finished: Finished, is_aside: bool) {
         let why = match finished {
+            Ok(Ok(Done::Put(Put::Done))) if is_aside => {
+                self.took_aside();
+                return;
+            }
             Ok(Ok(done)) => {
                 self.took(done);
                 if let Some(why) = self.why.take() {
@@ -421,9 +435,8 @@ impl Ship {
                 self.covered(&item);
                 let snapshot = item.level == SNAPSHOTS;
                 self.board.stored(&self.context, if snapshot { "snapshot" } else { "delta" }, item.bytes);
-                self.forget |= snapshot;
                 if snapshot {
-                    self.snapshot = item.last;
+                    self.snapshot_is_stored(&item);
                 }
                 if self.following.as_ref().is_some_and(|following| following.live.is_some()) {
                     self.open_since_ms = None;
@@ -474,18 +487,6 @@ impl Ship {
         self.time_ms = now_ms().max(self.time_ms + 1);
         self.time_ms
     }
-}
-
-/// Removes what no state within `keep` needs: all that comes before the newest snapshot that is older.
-async fn forget(to: &Destination, context: &str, keep: Duration) -> Result<(), DestinationError> {
-    let all = to.list(context).await?;
-    let Some(cut) = SystemTime::now().checked_sub(keep) else { return Ok(()) };
-    let old = all.iter().filter(|one| one.level == SNAPSHOTS && one.stored <= cut).map(|one| one.last).max();
-    let Some(kept) = old else { return Ok(()) };
-    for one in all.iter().filter(|one| one.last < kept || (one.level != SNAPSHOTS && one.last == kept)) {
-        to.remove(context, one).await?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Files of a backup that are not stored yet, on this host's disk: `LEVEL-FIRST-LAST.ltx` in a folder for each context,
 //! and beside them the number of the last transaction that was given out.
 //!
-//! Invariants: a file under its name is complete. They are stored in the order in which they were made. Nothing here is
+//! Invariants: a file under its name is complete. They are stored in the order in which they were made, but for a
+//! snapshot that no delta needs, which is stored beside them. Nothing here is
 //! synchronised: what a power cut loses or damages is no loss, since each start of the host begins with a snapshot.
 //! Not here: how much may wait (`ship`).
 
@@ -18,6 +19,8 @@ use super::destination::{self, DELTAS, Item, SNAPSHOTS};
 pub struct Spool {
     folder: PathBuf,
     waiting: VecDeque<Item>,
+    /// A snapshot that is stored beside the others.
+    aside: Option<Item>,
     bytes: u64,
 }
 
@@ -48,7 +51,7 @@ impl Spool {
         }
         // A snapshot of the same last transaction as a delta comes after it.
         found.sort_by_key(|item| (item.last, item.level));
-        let mut spool = Self { folder, waiting: VecDeque::new(), bytes: 0 };
+        let mut spool = Self { folder, waiting: VecDeque::new(), aside: None, bytes: 0 };
         let mut whole = true;
         for mut item in found {
             let path = spool.path(&item);
@@ -93,6 +96,30 @@ impl Spool {
         header: Header,
         pages: impl FnOnce(&mut LtxWriter<BufWriter<fs::File>>) -> Result<(), LtxError>,
     ) -> Result<Item, LtxError> {
+        let item = self.write(header, pages)?;
+        self.waiting.push_back(item.clone());
+        Ok(item)
+    }
+
+    /// As `add`, of a snapshot that is stored beside what waits: deltas are there for the same state.
+    ///
+    /// # Errors
+    /// As `add`.
+    pub fn add_aside(
+        &mut self,
+        header: Header,
+        pages: impl FnOnce(&mut LtxWriter<BufWriter<fs::File>>) -> Result<(), LtxError>,
+    ) -> Result<Item, LtxError> {
+        let item = self.write(header, pages)?;
+        self.aside = Some(item.clone());
+        Ok(item)
+    }
+
+    fn write(
+        &mut self,
+        header: Header,
+        pages: impl FnOnce(&mut LtxWriter<BufWriter<fs::File>>) -> Result<(), LtxError>,
+    ) -> Result<Item, LtxError> {
         let level = if header.is_snapshot() { SNAPSHOTS } else { DELTAS };
         let partial = self.scratch(&format!("{level}-{}", header.last));
         let mut writer = LtxWriter::new(BufWriter::new(private::file(&partial)?), header)?;
@@ -102,8 +129,24 @@ impl Spool {
         let item = Item { level, first: header.first, last: header.last, bytes, at_ms: header.at_ms };
         fs::rename(&partial, self.path(&item))?;
         self.bytes += bytes;
-        self.waiting.push_back(item.clone());
         Ok(item)
+    }
+
+    /// The snapshot that is to be stored beside what waits, and its file.
+    pub fn aside(&self) -> Option<(&Item, PathBuf)> {
+        self.aside.as_ref().map(|item| (item, self.path(item)))
+    }
+
+    /// It is stored.
+    pub fn aside_done(&mut self) -> Option<Item> {
+        let item = self.aside.take()?;
+        self.remove(&item);
+        Some(item)
+    }
+
+    fn remove(&mut self, item: &Item) {
+        self.bytes -= item.bytes;
+        fs::remove_file(self.path(item)).ok();
     }
 
     /// What is to be stored next, and its file.
@@ -119,13 +162,13 @@ impl Spool {
     /// The first one is stored.
     pub fn done(&mut self) -> Option<Item> {
         let item = self.waiting.pop_front()?;
-        self.bytes -= item.bytes;
-        fs::remove_file(self.path(&item)).ok();
+        self.remove(&item);
         Some(item)
     }
 
     /// Gives up what waits.
     pub fn drop_all(&mut self) {
+        self.aside_done();
         while self.done().is_some() {}
     }
 

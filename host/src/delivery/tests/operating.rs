@@ -227,3 +227,21 @@ fn with_all_dead_letters_that_are_kept_a_subscription_takes_nothing_more_and_los
     assert_eq!((count().retry, count().dead), (0, all - 1));
     assert_eq!(world.seen(), ["c/1"]);
 }
+
+#[test]
+fn an_event_whose_next_try_a_clock_chose_that_was_ahead_is_tried_once_the_clock_is_right() {
+    let world = World::new(10);
+    let (right, ahead) = (world.time.clock().wall(), Duration::from_secs(600));
+    world.time.set_wall(right + ahead);
+    world.shelf.rejects.borrow_mut().insert("a/1".into());
+    world.publish(&["a/1"]);
+    world.run();
+    assert_eq!(world.waiting(), [("a/1".into(), WaitState::Retry, 1)]);
+    // As long as it is wrong, the pause is kept.
+    world.run();
+    assert_eq!(world.waiting(), [("a/1".into(), WaitState::Retry, 1)]);
+    world.shelf.rejects.borrow_mut().clear();
+    world.time.set_wall(right);
+    assert_eq!(world.run(), Next::Later(None));
+    assert_eq!(world.seen(), ["a/1"]);
+}

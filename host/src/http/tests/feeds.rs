@@ -226,7 +226,9 @@ async fn only_a_token_of_the_feed_opens_it_and_nothing_else_is_said() {
         for path in [PATH.to_owned(), format!("{PATH}?after=x"), format!("{PATH}?token={TOKEN}")] {
             let reply = orders.site.ask("GET", &path, fields).await;
             assert_eq!((reply.status, reply.field("www-authenticate")), (401, Some("Bearer")), "{fields:?}");
+            // The number of the trace is made of the letters of `feed`, too.
             let text = reply.text();
+            let text = text.split("trace:").next().unwrap_or_default();
             assert!(!text.contains("order") && !text.contains("after") && !text.contains("feed"), "{text}");
             assert_eq!(reply.field("cache-control"), Some("no-store"));
         }

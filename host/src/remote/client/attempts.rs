@@ -33,6 +33,12 @@ impl Attempts {
         self.short = if steady || renewed { 0 } else { self.short.saturating_add(1) };
     }
 
+    /// The connection has ended because the other side did not answer on it: calls do not wait for the next one, which
+    /// is tried at once.
+    pub fn fell_silent(&mut self) {
+        self.failures = self.failures.max(1);
+    }
+
     /// There was no connection to be made.
     pub fn failed(&mut self) {
         self.failures = self.failures.saturating_add(1);
@@ -47,6 +53,15 @@ impl Attempts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn calls_do_not_wait_for_a_host_that_fell_silent_until_it_answers_again() {
+        let mut attempts = Attempts::default();
+        attempts.ended(Duration::from_millis(limits::REMOTE_STEADY_MS), false);
+        attempts.fell_silent();
+        assert!(!attempts.go_on());
+        assert!(attempts.connected() && attempts.go_on());
+    }
 
     #[test]
     fn a_host_that_fails_or_whose_connections_do_not_last_is_tried_after_a_pause() {

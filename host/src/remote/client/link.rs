@@ -141,6 +141,10 @@ impl Link {
         self.state.stage.send_replace(stage);
     }
 
+    fn down(&self) {
+        self.set(Stage::Down(format!("its host `{}` cannot be reached", self.peer).into()));
+    }
+
     /// Whether calls have asked for the connection lately: it is made again before the next one does.
     fn is_used(&self) -> bool {
         let idle = Duration::from_secs(limits::REMOTE_IDLE_S / 2);
@@ -176,6 +180,11 @@ pub async fn keep(link: Arc<Link>) {
                 link.set(Stage::Up(line.clone()));
                 let end = hold(&link, &line, connection, material).await;
                 attempts.ended(since.elapsed(), end == End::Renewed);
+                if end == End::Silent {
+                    attempts.fell_silent();
+                    link.down();
+                    continue;
+                }
                 if attempts.go_on() {
                     continue;
                 }
@@ -191,7 +200,7 @@ pub async fn keep(link: Arc<Link>) {
                 }
             }
         }
-        link.set(Stage::Down(format!("its host `{}` cannot be reached", link.peer).into()));
+        link.down();
         sleep(Duration::from_millis(pause_ms(attempts.tries(), pause_max()))).await;
     }
 }
@@ -201,6 +210,8 @@ pub async fn keep(link: Arc<Link>) {
 enum End {
     /// This one was lost, or the other host let it go.
     Lost,
+    /// The other host did not answer on it in time.
+    Silent,
     /// It does not show what is in the files now.
     Renewed,
 }
@@ -216,12 +227,13 @@ async fn hold(
     loop {
         let renewed = tokio::select! {
             ended = &mut connection => {
-                let why = match ended {
-                    Ok(Err(error)) => handshake::explain(&error).0,
-                    _ => "the other host closed it".to_owned(),
+                let (why, end) = match ended {
+                    Ok(Err(error)) if error.kind() == io::ErrorKind::TimedOut => (error.to_string(), End::Silent),
+                    Ok(Err(error)) => (handshake::explain(&error).0, End::Lost),
+                    _ => ("the other host closed it".to_owned(), End::Lost),
                 };
                 tracing::info!(target: "remote", who = link.who(), why, "the connection to the other host has ended");
-                return End::Lost;
+                return end;
             }
             () = link.state.retired.notified() => {
                 if matches!(&*link.state.stage.borrow(), Stage::Up(up) if Arc::ptr_eq(up, line)) {

@@ -50,6 +50,18 @@ fn keys_are_private_and_nothing_is_overwritten_unless_that_is_asked_for() {
 }
 
 #[test]
+fn a_new_certificate_is_valid_at_a_host_whose_clock_is_ten_minutes_behind() {
+    let pki = Pki::new();
+    let made = pki.file("books");
+    authority::make_host(pki.folder(), &made, &host("books", &["finance"], &[]), false).unwrap();
+    let behind = SystemTime::now() - std::time::Duration::from_secs(600);
+    for file in [made.join("certificate.pem"), made.join("authority.pem")] {
+        let described = Described::read(&file, behind).unwrap();
+        assert!(matches!(described.as_slice(), [Described::Certificate { state: "valid", .. }]), "{described:?}");
+    }
+}
+
+#[test]
 fn what_cannot_be_made_is_refused_with_what_to_do() {
     let pki = Pki::new();
     let empty = tempfile::tempdir().unwrap();

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use seam_runtime::remote::{Ask, Carrier, Page, Question, Reply};
-use seam_store::{Event, Kept, Kind, Span};
+use seam_store::{Bounds, Event, Kept, Kind, Span};
 
 use super::forwarder::Forwarder;
 use super::lines::Lines;
@@ -44,6 +44,7 @@ pub fn answer(question: &Question) -> Reply {
         Question::Kinds { .. } => {
             Reply::Kinds(vec![Kind { interface: "a:b/c@0.1.0".to_owned(), function: "d".to_owned(), events: 3 }])
         }
+        Question::Bounds { at } => Reply::Bounds(Bounds { last: at + 1, forgotten: 2, rows: 3, known: Some(1) }),
     }
 }
 
@@ -52,9 +53,12 @@ async fn each_question_and_its_answer_travel_as_they_are() {
     let pki = Pki::new();
     let books = Books::start(&pki.books()).await;
     let shop = client(&pki.shop(), books.address);
-    for question in
-        [page(Duration::ZERO), Question::Span { after: 1, up_to: 9, most: 100 }, Question::Kinds { after: 4 }]
-    {
+    for question in [
+        page(Duration::ZERO),
+        Question::Span { after: 1, up_to: 9, most: 100 },
+        Question::Kinds { after: 4 },
+        Question::Bounds { at: 4 },
+    ] {
         let ask = ask(question.clone());
         assert_eq!(in_time(shop.ask(ask.clone())).await.unwrap(), answer(&question));
         assert_eq!(books.finance.asked.lock().unwrap().last(), Some(&ask));

@@ -73,7 +73,7 @@ pub(super) struct Fields<'h>(pub &'h HeaderMap);
 impl<'h> Fields<'h> {
     /// A field of a later form may change what the call means.
     pub fn are_known(&self) -> Result<(), Rejection> {
-        const KNOWN: [&str; 19] = [
+        const KNOWN: [&str; 20] = [
             field::CODEC,
             field::PLACEMENT,
             field::SIGNATURE,
@@ -91,6 +91,7 @@ impl<'h> Fields<'h> {
             field::TRANSACTION,
             field::COORDINATOR,
             field::BEFORE,
+            field::CALLEE,
             field::AT,
             field::SIDE,
         ];

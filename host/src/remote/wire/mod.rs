@@ -39,6 +39,7 @@ pub mod field {
     pub const TRANSACTION: &str = "seam-transaction";
     pub const COORDINATOR: &str = "seam-coordinator";
     pub const BEFORE: &str = "seam-before";
+    pub const CALLEE: &str = "seam-callee";
     pub const AT: &str = "seam-at-ms";
     pub const SIDE: &str = "seam-side";
     pub const TRACE: &str = "traceparent";
@@ -74,6 +75,7 @@ mod tests {
             field::TRANSACTION,
             field::COORDINATOR,
             field::BEFORE,
+            field::CALLEE,
             field::AT,
             field::SIDE,
             field::TRACE,

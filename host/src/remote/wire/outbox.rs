@@ -11,7 +11,7 @@ use http::{HeaderMap, Request};
 use seam_runtime::interface_name::InterfaceName;
 use seam_runtime::remote::{Ask, Page, Question, Reply};
 use seam_store::ids::ContextName;
-use seam_store::{Event, Kept, Kind, Span};
+use seam_store::{Bounds, Event, Kept, Kind, Span};
 use serde::{Deserialize, Serialize};
 
 use super::head::{Fields, Repeats, common, set, unreadable, uri};
@@ -27,6 +27,7 @@ pub const FIRST: &str = "events";
 const PAGE: &str = "page";
 const SPAN: &str = "span";
 const KINDS: &str = "kinds";
+const BOUNDS: &str = "bounds";
 
 /// Positions are SQLite's.
 const POSITION_MAX: u64 = i64::MAX as u64;
@@ -40,6 +41,7 @@ pub fn request(authority: &Authority, system: &System, ask: &Ask) -> Result<Requ
         Question::Page { .. } => PAGE,
         Question::Span { .. } => SPAN,
         Question::Kinds { .. } => KINDS,
+        Question::Bounds { .. } => BOUNDS,
     };
     let path = format!("/{FORM}/{FIRST}/{}/{}/{kind}", ask.publisher, ask.interface);
     let mut request = Request::new(Bytes::new());
@@ -64,7 +66,7 @@ pub fn request(authority: &Authority, system: &System, ask: &Ask) -> Result<Requ
             number(fields, field::UP_TO, *up_to)?;
             set(fields, field::MOST, most, Repeats::Often)
         }
-        Question::Kinds { after } => number(fields, field::AFTER, *after),
+        Question::Kinds { after } | Question::Bounds { at: after } => number(fields, field::AFTER, *after),
     }?;
     Ok(request)
 }
@@ -95,6 +97,7 @@ pub(super) fn read(fields: &Fields<'_>, publisher: &str, interface: &str, kind: 
             Question::Span { after, up_to, most: most(seam_store::limits::EVENT_COUNT_MAX)? }
         }
         KINDS => Question::Kinds { after },
+        BOUNDS => Question::Bounds { at: after },
         other => return Err(invalid("question about events", other)),
     };
     Ok(Ask {
@@ -147,6 +150,20 @@ struct KindBody<'b> {
     events: u64,
 }
 
+#[derive(Serialize, Deserialize)]
+struct BoundsBody {
+    #[serde(with = "position")]
+    last: u64,
+    #[serde(with = "position")]
+    forgotten: u64,
+    rows: u64,
+    known: Option<PositionBody>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct PositionBody(#[serde(with = "position")] u64);
+
 /// A position as text.
 mod position {
     use serde::{Deserialize, Deserializer, Serializer, de};
@@ -184,6 +201,9 @@ pub fn body(reply: &Reply) -> Bytes {
                 events: *events,
             };
             json(&kinds.iter().map(body).collect::<Vec<_>>())
+        }
+        Reply::Bounds(Bounds { last, forgotten, rows, known }) => {
+            json(&BoundsBody { last: *last, forgotten: *forgotten, rows: *rows, known: known.map(PositionBody) })
         }
     }
 }
@@ -243,6 +263,10 @@ pub fn reply(question: &Question, body: &[u8]) -> Result<Reply, serde_json::Erro
             };
             Reply::Kinds(kinds.into_iter().map(kind).collect())
         }
+        Question::Bounds { .. } => {
+            let BoundsBody { last, forgotten, rows, known } = serde_json::from_slice(body)?;
+            Reply::Bounds(Bounds { last, forgotten, rows, known: known.map(|PositionBody(known)| known) })
+        }
     })
 }
 
@@ -264,13 +288,14 @@ mod tests {
         }
     }
 
-    fn questions() -> [Question; 4] {
+    fn questions() -> [Question; 5] {
         let wait = Duration::from_secs(2);
         [
             Question::Page { after: 112_201_764_437_954_561, most: 9, wait, taken: Some(7) },
             Question::Page { after: 0, most: 1, wait: Duration::ZERO, taken: None },
             Question::Span { after: 1, up_to: POSITION_MAX, most: 1_000_000 },
             Question::Kinds { after: 5 },
+            Question::Bounds { at: 6 },
         ]
     }
 
@@ -331,7 +356,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_as_it_was_written() {
-        let [page, _, span, kinds] = questions();
+        let [page, _, span, kinds, bounds] = questions();
         let kept = Kept { first: 3, last: u64::MAX >> 1, is_cut: true };
         let events = vec![event(u64::MAX >> 1, r#"[{"order":"MC-7","lines":2}]"#), event(8, "")];
         let kind = Kind { interface: "a:b/c".to_owned(), function: "d".to_owned(), events: 9 };
@@ -339,6 +364,7 @@ mod tests {
             (page, Reply::Page(Page { events, kept })),
             (span, Reply::Span(Span { events: 2, first_ms: Some(1), last_ms: None })),
             (kinds, Reply::Kinds(vec![kind])),
+            (bounds, Reply::Bounds(Bounds { last: u64::MAX >> 1, forgotten: 3, rows: 2, known: Some(4) })),
         ] {
             let body = body(&expect);
             assert_eq!(reply(&question, &body).unwrap(), expect, "{}", String::from_utf8_lossy(&body));

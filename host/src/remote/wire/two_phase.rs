@@ -23,6 +23,7 @@ const COMMIT: &str = "commit";
 const ROLL_BACK: &str = "roll-back";
 const ASK_DECISION: &str = "ask-decision";
 const ASK_PROMISE: &str = "ask-promise";
+const JOIN: &str = "join";
 
 /// A time is what SQLite can hold.
 const AT_MAX: u64 = i64::MAX as u64;
@@ -36,6 +37,7 @@ pub fn request(authority: &Authority, system: &System, asked: &Request) -> Resul
         Step::RollBack => ROLL_BACK,
         Step::AskDecision => ASK_DECISION,
         Step::AskPromise => ASK_PROMISE,
+        Step::Join { .. } => JOIN,
     };
     let path = format!("/{FORM}/{FIRST}/{}/{step}", asked.participant);
     let mut request = http::Request::new(Bytes::new());
@@ -46,8 +48,10 @@ pub fn request(authority: &Authority, system: &System, asked: &Request) -> Resul
     set(fields, field::TRANSACTION, &asked.transaction, Repeats::Seldom)?;
     set(fields, field::COORDINATOR, &asked.coordinator, Repeats::Often)?;
     set(fields, field::REMAINING, asked.remaining.as_millis(), Repeats::Often)?;
-    if let Step::Vote { at_ms } = asked.step {
-        set(fields, field::AT, at_ms.min(AT_MAX), Repeats::Seldom)?;
+    match &asked.step {
+        Step::Vote { at_ms } => set(fields, field::AT, (*at_ms).min(AT_MAX), Repeats::Seldom)?,
+        Step::Join { callee } => set(fields, field::CALLEE, callee, Repeats::Often)?,
+        _ => {}
     }
     Ok(request)
 }
@@ -59,19 +63,20 @@ pub fn request(authority: &Authority, system: &System, asked: &Request) -> Resul
 pub(super) fn read(fields: &Fields<'_>, participant: &str, step: &str) -> Result<Request, Rejection> {
     let invalid = |what: &str, text: &str| unreadable(format!("`{}` is no {what}", text.escape_debug()));
     let (transaction, coordinator) = fields.transaction()?;
+    let name = |text: &str| ContextName::parse(text).ok_or_else(|| invalid("name of a context", text));
     let step = match step {
         VOTE => Step::Vote { at_ms: fields.number(field::AT, AT_MAX)? },
         COMMIT => Step::Commit,
         ROLL_BACK => Step::RollBack,
         ASK_DECISION => Step::AskDecision,
         ASK_PROMISE => Step::AskPromise,
+        JOIN => Step::Join { callee: name(fields.required(field::CALLEE)?)? },
         other => return Err(invalid("step of a transaction", other)),
     };
-    let name = ContextName::parse(participant);
     Ok(Request {
         transaction,
         coordinator,
-        participant: name.ok_or_else(|| invalid("name of a context", participant))?,
+        participant: name(participant)?,
         step,
         remaining: Duration::from_millis(fields.number(field::REMAINING, limits::CALL_TIMEOUT_MS_MAX)?),
     })
@@ -86,6 +91,7 @@ enum Body {
     RolledBack,
     Undecided,
     Waits(bool),
+    Joined(u32),
 }
 
 /// The bytes of an answer.
@@ -97,6 +103,7 @@ pub fn body(reply: &Reply) -> Bytes {
         Reply::RolledBack => Body::RolledBack,
         Reply::Undecided => Body::Undecided,
         Reply::Waits(waits) => Body::Waits(*waits),
+        Reply::Joined(before) => Body::Joined(*before),
     };
     serde_json::to_vec(&body).unwrap_or_default().into()
 }
@@ -116,6 +123,7 @@ pub fn reply(body: &[u8]) -> Result<Reply, String> {
         Body::RolledBack => Reply::RolledBack,
         Body::Undecided => Reply::Undecided,
         Body::Waits(waits) => Reply::Waits(waits),
+        Body::Joined(before) => Reply::Joined(before),
     })
 }
 
@@ -139,7 +147,8 @@ mod tests {
 
     #[test]
     fn a_step_is_read_as_it_was_written() {
-        for step in [Step::Vote { at_ms: 7 }, Step::Commit, Step::RollBack, Step::AskDecision, Step::AskPromise] {
+        let join = Step::Join { callee: ContextName::parse("warehouse@js").unwrap() };
+        for step in [Step::Vote { at_ms: 7 }, Step::Commit, Step::RollBack, Step::AskDecision, Step::AskPromise, join] {
             let asked = asked(step);
             let request = request(&Authority::from_static("shop:7443"), &SYSTEM, &asked).unwrap();
             assert_eq!(read(&request.into_parts().0, &SYSTEM), Ok(Wanted::Transaction(asked)));
@@ -177,6 +186,7 @@ mod tests {
             Reply::RolledBack,
             Reply::Undecided,
             Reply::Waits(true),
+            Reply::Joined(7),
         ] {
             assert_eq!(reply(&body(&expect)).unwrap(), expect);
         }

@@ -157,12 +157,13 @@ impl Database {
     }
 
     /// Has sagas tried now that are tried again at a time which a clock chose that was ahead of `now_ms`; returns how
-    /// many. Those that wait for a time of day wait on.
+    /// many. Also those that wait until such a time: most have counted it from that clock, and one that waits for a
+    /// time of day waits again.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn hasten_sagas(&self, now_ms: u64) -> Result<u64, Error> {
-        let ahead = "due_ms > ?1 AND changed_ms > ?1 AND state <> 'waiting'";
+        let ahead = "due_ms > ?1 AND changed_ms > ?1";
         let some = self.read_as_host(TABLE, |sqlite| {
             let sql = format!("SELECT 1 FROM seam_sagas WHERE {ahead}");
             sqlite.prepare(&sql)?.exists(params![signed(now_ms)])

@@ -144,3 +144,23 @@ fn sagas_that_would_never_go_on_are_found() {
         assert_eq!(found.examples, Vec::from_iter((!words.is_empty()).then(|| words.to_owned())), "{sql}");
     }
 }
+
+#[test]
+fn what_is_accepted_is_in_the_file_until_it_is_over() {
+    let shop = shop();
+    assert_eq!(shop.accepted("copies").unwrap(), []);
+    let accepted = |key: &str| Acceptance {
+        key: key.into(),
+        amounts: "[1]".into(),
+        by: "ada".into(),
+        why: "the fair".into(),
+        at_ms: 7,
+    };
+    shop.accept("copies", &[accepted("b"), accepted("a")], &[]).unwrap();
+    shop.accept("money", &[accepted("a")], &[]).unwrap();
+    assert_eq!(shop.accepted("copies").unwrap(), [accepted("a"), accepted("b")]);
+    let changed = Acceptance { amounts: "[2]".into(), ..accepted("a") };
+    shop.accept("copies", std::slice::from_ref(&changed), &["b".into(), "z".into()]).unwrap();
+    assert_eq!(shop.accepted("copies").unwrap(), [changed]);
+    assert_eq!(shop.accepted("money").unwrap(), [accepted("a")]);
+}

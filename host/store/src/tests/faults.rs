@@ -155,8 +155,11 @@ fn a_disk_that_takes_no_more_is_full_not_broken() {
 #[test]
 fn child_on_a_small_disk() {
     let Some(database) = inherited() else { return };
-    let ballast = std::path::PathBuf::from(std::env::var_os(CHILD).unwrap()).join("ballast");
+    let folder = std::path::PathBuf::from(std::env::var_os(CHILD).unwrap());
+    let [ballast, more, filler] = ["ballast", "more", "filler"].map(|name| folder.join(name));
     std::fs::write(&ballast, vec![0_u8; 300_000]).unwrap();
+    std::fs::write(&more, vec![0_u8; 100_000]).unwrap();
+    database.claim("books", soon()).unwrap();
     let cover = vec![7_u8; 50_000];
     let insert = "INSERT INTO item (name, cover) VALUES (?1, ?2)";
     let (mut kept, mut full) = (0, 0);
@@ -179,6 +182,13 @@ fn child_on_a_small_disk() {
     drop(database);
     let again = inherited().unwrap();
     assert_eq!(number_in(&again.query("SELECT count(*) FROM item", &[], soon()).unwrap()), kept + 1);
+    // As much as still fits. The log is short now, and a last commit that finds no room for it is certainly not one.
+    std::fs::write(&filler, vec![0_u8; 2_000_000]).unwrap_err();
+    let handed = again.hold(soon()).unwrap().hand_over(&Owner { host: "records".to_owned(), token: 2 });
+    assert!(matches!(handed, Err(NotHandedOver::No(_))), "{handed:?}");
+    [filler, more].iter().for_each(|file| std::fs::remove_file(file).unwrap());
+    again.execute(insert, &["stays".into(), Value::Blob(&[])], soon()).unwrap();
+    assert_eq!(again.owner().unwrap().map(|owner| owner.token), Some(1));
     println!("healed");
 }
 

@@ -194,22 +194,24 @@ fn those_that_are_due_are_found_in_order_and_others_are_not() {
 }
 
 #[test]
-fn after_a_clock_was_set_back_those_that_are_tried_again_do_not_wait_for_it() {
+fn after_a_clock_was_set_back_no_try_waits_for_it() {
     let shop = shop();
     assert_eq!(shop.hasten_sagas(500).unwrap(), 0, "a file without sagas");
-    for id in ["tried", "before", "waits", "done"] {
+    for id in ["tried", "before", "waits", "rests", "done"] {
         start(&shop, id, 5);
     }
+    save(&shop, "rests", |saga| (saga.state, saga.due_ms, saga.changed_ms) = (SagaState::Waiting, None, 8_000));
     save(&shop, "tried", |saga| (saga.due_ms, saga.changed_ms, saga.step_since_ms) = (Some(9_000), 8_000, 8_000));
     save(&shop, "before", |saga| (saga.due_ms, saga.changed_ms) = (Some(900), 400));
     save(&shop, "waits", |saga| {
         (saga.state, saga.due_ms, saga.changed_ms) = (SagaState::Waiting, Some(9_000), 8_000);
     });
     save(&shop, "done", ends);
-    assert_eq!(shop.hasten_sagas(500).unwrap(), 1);
+    assert_eq!(shop.hasten_sagas(500).unwrap(), 2);
     let tried = saga(&shop, "tried");
     assert_eq!((tried.due_ms, tried.step_since_ms), (Some(500), 500));
-    assert_eq!((saga(&shop, "before").due_ms, saga(&shop, "waits").due_ms), (Some(900), Some(9_000)));
+    assert_eq!((saga(&shop, "before").due_ms, saga(&shop, "waits").due_ms), (Some(900), Some(500)));
+    assert_eq!(saga(&shop, "rests").due_ms, None, "it waits for something else");
     assert_eq!(shop.hasten_sagas(500).unwrap(), 0);
 }
 

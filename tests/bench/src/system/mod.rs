@@ -3,6 +3,7 @@
 //! Everything is made in `run/bench/COUNT/`, from a seed, and kept for the next time, until what it was made from has
 //! changed. What is kept is only read: benches that order something get fresh copies of their own.
 
+mod brokered;
 mod data;
 mod files;
 mod placed;

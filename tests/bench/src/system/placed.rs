@@ -43,32 +43,48 @@ impl System {
         let mut text = text.replace(TWO_PHASE, "");
         for (host, contexts) in OTHERS {
             for context in contexts {
-                let entry = format!("[context.{context}]\n");
-                ensure!(text.contains(&entry), "the manifest has no `{}`", entry.trim());
-                text = text.replace(&entry, &format!("{entry}at = \"{host}\"\n"));
+                text = with_line(&text, context, &format!("at = \"{host}\""))?;
             }
         }
         let _ = write!(text, "\n[placement]\ndefault = \"{FRONT}\"\n");
-        let ports = free_ports(OTHERS.len() + 1)?;
+        let ports: [u16; OTHERS.len() + 1] = free_ports()?;
         for ((host, _), port) in OTHERS.iter().chain([&(FRONT, &[][..])]).zip(ports) {
-            let _ = write!(
-                text,
-                "\n[hosts.{host}]\naddress = \"127.0.0.1:{port}\"\nlisten = [\"127.0.0.1:0\"]\ndata = \"{}/placed/{host}\"\n",
-                self.albums
-            );
+            text.push_str(&self.host_entry("placed", host, port));
         }
         Ok(text)
     }
 
-    fn host_as(&self, manifest: &Path, host: &str) -> Result<Server> {
+    /// A host of the manifest, with its files in this folder.
+    pub(super) fn host_entry(&self, folder: &str, host: &str, port: u16) -> String {
+        format!(
+            "\n[hosts.{host}]\naddress = \"127.0.0.1:{port}\"\nlisten = [\"127.0.0.1:0\"]\ndata = \"{}/{folder}/{host}\"\n",
+            self.albums
+        )
+    }
+
+    pub(super) fn host_as(&self, manifest: &Path, host: &str) -> Result<Server> {
         let mut command = std::process::Command::new(&self.seam);
         command.arg("-f").arg(manifest).args(["up", "--as", host]);
         Server::start(command).with_context(|| format!("host {host}"))
     }
 }
 
+/// The manifest with one more line for this context.
+pub(super) fn with_line(text: &str, context: &str, line: &str) -> Result<String> {
+    let entry = format!("[context.{context}]\n");
+    ensure!(text.contains(&entry), "the manifest has no `{}`", entry.trim());
+    Ok(text.replace(&entry, &format!("{entry}{line}\n")))
+}
+
 /// So many different ports that are free now.
-fn free_ports(count: usize) -> Result<Vec<u16>> {
-    let bound = (0..count).map(|_| TcpListener::bind(("127.0.0.1", 0))).collect::<std::io::Result<Vec<_>>>()?;
-    bound.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
+pub(super) fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT]> {
+    // Held together, so that no two are the same.
+    let mut held = Vec::new();
+    let mut ports = [0; COUNT];
+    for port in &mut ports {
+        let listener = TcpListener::bind(("127.0.0.1", 0))?;
+        *port = listener.local_addr()?.port();
+        held.push(listener);
+    }
+    Ok(ports)
 }

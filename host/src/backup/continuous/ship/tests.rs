@@ -71,7 +71,7 @@ impl Shop {
             self.step();
             let following = self.ship.following.as_ref();
             let quiet = following.is_some_and(|following| following.live.is_some() && following.imaging.is_none());
-            if quiet && self.ship.work.is_none() && !self.ship.has_work() {
+            if quiet && self.ship.work.is_none() && !self.ship.has_work() && !self.ship.has_work_aside() {
                 assert_eq!((self.status().behind_ms, self.status().why), (0, None));
                 return self.status().stored_ms.unwrap();
             }
@@ -92,6 +92,9 @@ impl Shop {
             }
             if let Some(work) = self.ship.work.take() {
                 self.ship.finished = Some(work.await);
+            }
+            if let Some(work) = self.ship.work_aside.take() {
+                self.ship.finished_aside = Some(work.await);
             }
         });
     }
@@ -308,4 +311,45 @@ fn a_commit_that_waits_is_answered_when_the_store_of_backups_has_it() {
         }
         assert_eq!(shop.items_at(None).unwrap(), 3 * round, "all that was answered is stored");
     }
+}
+
+#[test]
+fn a_commit_does_not_wait_for_a_later_snapshot_that_is_on_its_way() {
+    let mut shop = Shop::new();
+    let copies = Arc::new(Copies::new(|| {}));
+    shop.settle();
+    shop.add(3);
+    shop.ship.deltas = limits::BACKUP_DELTAS_MAX;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        while shop.ship.spool.aside().is_none() {
+            shop.ship.last_look();
+            shop.ship.tick();
+            if let Some(work) = shop.ship.work.take() {
+                shop.ship.finished = Some(work.await);
+            }
+        }
+    });
+    shop.ship.work_aside.take().unwrap().abort();
+    shop.ship.work_aside = Some(runtime.spawn(std::future::pending()));
+    shop.database.bind(&Bond { term: None, copies: Some(copies.clone()) });
+    shop.ship.copies = Some(copies.clone());
+    let database = shop.database.clone();
+    let writer = std::thread::spawn(move || database.execute("INSERT INTO item (text) VALUES ('x')", &[], soon()));
+    let until = soon();
+    while !writer.is_finished() {
+        assert!(Instant::now() < until, "it is stored, and answered");
+        runtime.block_on(async {
+            shop.ship.last_look();
+            shop.ship.tick();
+            if let Some(work) = shop.ship.work.take() {
+                shop.ship.finished = Some(work.await);
+            }
+        });
+    }
+    writer.join().unwrap().unwrap();
+    assert_eq!(shop.items_at(None).unwrap(), 4);
+    shop.ship.work_aside = None;
+    shop.settle();
+    assert_eq!((shop.files("9").len(), shop.items_at(None).unwrap()), (2, 4));
 }

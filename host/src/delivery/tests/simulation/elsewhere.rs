@@ -83,6 +83,7 @@ impl Host {
                 Reply::Span(file.span(&ask.interface, after, up_to, most).unwrap())
             }
             Question::Kinds { after } => Reply::Kinds(file.kinds(&ask.interface, after).unwrap()),
+            Question::Bounds { at } => Reply::Bounds(file.bounds(&ask.interface, at).unwrap()),
         })
     }
 }
