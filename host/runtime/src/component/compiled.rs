@@ -3,7 +3,7 @@
 use wasmtime::Engine;
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 
-use crate::interface_name::{HTTP_HANDLER, InterfaceName, WASI_HTTP, is_seam};
+use crate::interface_name::InterfaceName;
 
 /// A compiled component and the interfaces in its type.
 #[derive(Clone)]
@@ -56,13 +56,6 @@ impl Component {
     /// Whether this stands in the place of a component that cannot be loaded or linked. It imports and exports nothing.
     pub fn is_placeholder(&self) -> bool {
         self.hash.is_empty()
-    }
-
-    /// Whether there is only one function that others can ask it for: no other seam's, and no HTTP.
-    pub fn has_one_function(&self) -> bool {
-        let serves_http = self.exports.iter().any(|e| e.name.path == HTTP_HANDLER || e.name.path == WASI_HTTP);
-        let seams = self.exports.iter().filter(|export| is_seam(&export.name));
-        !serves_http && seams.map(|export| export.functions.len()).sum::<usize>() == 1
     }
 }
 

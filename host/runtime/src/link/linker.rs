@@ -49,7 +49,7 @@ pub(super) fn linker(
         for (function, signature) in &import.functions {
             let id = FunctionId::new(&import.name.path, function);
             let function = Arc::new(Function::new(
-                Callee { context: provider.callee, function: (!provider.one_function).then_some(id) },
+                Callee { context: provider.callee, function: Some(id) },
                 import.name.clone(),
                 function.clone(),
                 signature.clone(),

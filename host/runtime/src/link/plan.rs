@@ -76,9 +76,7 @@ pub fn plan(contexts: &[(&ContextSettings, &Component)]) -> Result<Vec<Wiring>, 
     let callees = variant_check::callees(contexts, &wirings);
     let suspends = suspends(contexts, &callees);
     for provider in wirings.iter_mut().flat_map(Wiring::values_mut) {
-        let callee = usize::from(provider.callee);
-        provider.suspends = suspends.get(callee).copied().unwrap_or_default();
-        provider.one_function = contexts.get(callee).is_some_and(|(_, component)| component.has_one_function());
+        provider.suspends = suspends.get(usize::from(provider.callee)).copied().unwrap_or_default();
     }
     if let Some(cycle) = cycle::find_cycle(&callees) {
         let names: Vec<_> =
@@ -173,7 +171,7 @@ fn provider(
             if let (true, Some((at, _))) = (problems.is_empty(), absent.clone().find(named).or(absent.clone().next()))
                 && let Ok(callee) = ContextIndex::try_from(at)
             {
-                return Ok(Provider { callee, suspends: false, one_function: false });
+                return Ok(Provider { callee, suspends: false });
             }
             let exported = exporting(&|_| true);
             let near = nearest(&name.path, exported.iter().map(|(_, _, e)| e.name.path.as_str()));
@@ -204,7 +202,7 @@ fn provider(
                 }
             }
             if let (true, Ok(callee)) = (problems.is_empty(), ContextIndex::try_from(*at)) {
-                return Ok(Provider { callee, suspends: false, one_function: false });
+                return Ok(Provider { callee, suspends: false });
             }
         }
         several => {

@@ -12,6 +12,4 @@ pub struct Provider {
     pub callee: ContextIndex,
     /// Whether a call of it may wait for another host: it lives there, or calls a context that does.
     pub suspends: bool,
-    /// Whether the callee has one function alone, which then leaves no room for others.
-    pub one_function: bool,
 }

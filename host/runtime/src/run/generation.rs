@@ -117,7 +117,8 @@ impl Generation {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let limits = &spec.settings.limits;
         let bulkheads = Bulkheads::new(limits.per_callee(), limits.queue, contexts);
-        let one_function = spec.component.has_one_function();
+        let serves_http = blueprint.http_handler.is_some() || blueprint.serves_wasi_http;
+        let one_function = blueprint.exports.len() == 1 && !serves_http;
         let pool = Pool::new(limits.concurrency, limits.queue, bulkheads).of_one_function(one_function);
         let (call_stats, tolerated_schema) = (CallStats::default(), AtomicU32::new(0));
         Self {
