@@ -37,6 +37,8 @@ mod sagas;
 mod sagas_shown;
 mod schedules;
 mod seed;
+mod split;
+mod split_shown;
 mod test;
 mod transactions;
 mod up;
@@ -361,6 +363,11 @@ Examples:
   seam seed catalog --again                say which rows the files of a context would overwrite
   seam seed catalog --again --overwrite    load them")]
     Seed(seed::Options),
+    /// Take the database of another program apart, while the program goes on using it
+    Split {
+        #[command(subcommand)]
+        command: split::Command,
+    },
     /// Make, show and revoke the certificates with which hosts know each other
     #[command(after_help = "\
 It makes files, and needs no running host. A host takes up renewed files by itself.
@@ -431,6 +438,7 @@ fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Restore(options) => restore::run(global, options),
         Command::Verify(options) => verify::run(global, &options),
         Command::Seed(options) => seed::run(global, options),
+        Command::Split { command } => split::run(&command),
         Command::Cert(options) => cert::run(global, options),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -39,6 +39,7 @@ mod reconciling_apart;
 mod rollback;
 mod sagas;
 mod seeding;
+mod splitting;
 mod standing_by;
 mod stores;
 mod turning_bad;

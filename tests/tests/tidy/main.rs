@@ -62,6 +62,19 @@ const FLOORS: &[Floors] = &[
         ],
     },
     Floors {
+        root: "host/split/src/",
+        floors: &[
+            &["survey"],
+            &["proposal"],
+            &["tangle"],
+            &["references"],
+            &["statement", "difficulty", "rows"],
+            &["blank", "file"],
+            &["schema", "words"],
+            &["name", "limits"],
+        ],
+    },
+    Floors {
         root: "host/store/src/",
         floors: &[
             &["acceptances", "accounts", "event_tables", "migrate", "promises", "register"],

@@ -1,0 +1,21 @@
+//! The database of another program, taken apart into contexts: what is in it, what is tangled, and what a split costs.
+//!
+//! The program goes on using its file all the while. Values of its rows never leave this crate.
+//!
+//! Floors, each importing only those after it: `survey -> proposal -> tangle -> references -> statement, difficulty,
+//! rows -> blank, file -> schema, words -> name, limits`.
+//! Not here: the command line; the host, its manifest and its stores.
+
+pub mod blank;
+pub mod difficulty;
+pub mod file;
+pub mod limits;
+pub mod name;
+pub mod proposal;
+pub mod references;
+pub mod rows;
+pub mod schema;
+pub mod statement;
+pub mod survey;
+pub mod tangle;
+mod words;
