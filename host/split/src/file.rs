@@ -1,8 +1,8 @@
 //! The file of another program, opened to be looked at.
 //!
-//! Invariants: nothing is written to the file, and no file is left beside it. In WAL mode, SQLite makes an index beside a
-//! file that it opens; it would belong to the user who looks, and could keep the program out. So a file that no program has
-//! open is read as one that cannot change (`immutable`), and each look checks afterwards that it has not.
+//! Invariants: nothing is written to the file, and no file is left beside it. In WAL mode, SQLite makes an index beside
+//! a file that it opens; it would belong to the user who looks, and could keep the program out. So a file that no
+//! program has open is read as one that cannot change (`immutable`), and each look checks afterwards that it has not.
 
 use std::fmt;
 use std::fs::{File, Metadata};

@@ -1,8 +1,8 @@
 //! A first cut: which tables belong together, with the reasons. People edit it.
 //!
-//! Tables are drawn together by keys, by triggers, by words that their names share, and most of all by the code that uses
-//! them. A join draws nothing together: it is a coupling that a split has to cut. The same input and seed give the same
-//! proposal.
+//! Tables are drawn together by keys, by triggers, by words that their names share, and most of all by the code that
+//! uses them. A join draws nothing together: it is a coupling that a split has to cut. The same input and seed give the
+//! same proposal.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -73,8 +73,8 @@ pub enum Reason {
     Code(String),
 }
 
-/// How strongly each reason draws. A reference counts less the more references its parent has: what all refer to belongs
-/// to none of them.
+/// How strongly each reason draws. A reference counts less the more references its parent has: what all refer to
+/// belongs to none of them.
 mod weight {
     pub const REFERENCE: f64 = 1.0;
     pub const PART: f64 = 1.0;
@@ -119,7 +119,8 @@ pub fn propose(
     Proposal { seed, contexts, static_data: static_data.into_iter().collect() }
 }
 
-/// Tables with few rows that refer to nothing, and to which several tables refer; never written by a statement of the log.
+/// Tables with few rows that refer to nothing, and to which several tables refer; never written by a statement of the
+/// log.
 fn static_data(
     schema: &Schema,
     sizes: &BTreeMap<String, Size>,
@@ -197,7 +198,8 @@ fn by_code(usage: &Usage, draw: &mut impl FnMut(&str, &str, f64, Reason)) {
             statement.touched.own().filter(|touch| touch.act.writes()).map(|touch| touch.table.as_str()).collect();
         for (caller, count) in statement.callers.iter().filter(|(caller, _)| *caller != UNKNOWN) {
             for table in &tables {
-                // Often is not ten times as much as sometimes. Who writes a table has more to do with it than who reads.
+                // Often is not ten times as much as sometimes. Who writes a table has more to do with it than who
+                // reads.
                 let much = (1.0 + *count as f64).ln() * if writes.contains(table) { 3.0 } else { 1.0 };
                 *uses.entry(table).or_default().entry(module(caller)).or_default() += much;
             }

@@ -60,7 +60,8 @@ fn a_survey_reads_as_it_should() -> Result<()> {
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let said = String::from_utf8(output.stdout)?;
     // The version of SQLite that the tests have comes and goes.
-    let said: String = said.lines().map(|line| line.split("; last written").next().unwrap_or(line).to_owned() + "\n").collect();
+    let said: String =
+        said.lines().map(|line| line.split("; last written").next().unwrap_or(line).to_owned() + "\n").collect();
     cli::compare("split-survey.txt", &said);
     Ok(())
 }

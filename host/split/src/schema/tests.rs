@@ -1,3 +1,5 @@
+//! Schemas, as they are read from files of all kinds.
+
 use rusqlite::Connection;
 
 use super::*;

@@ -1,10 +1,10 @@
 //! A log of statements, read line by line: which statements there are, who sends them, what each touches, and what is
 //! written in one transaction.
 //!
-//! Each line is an object in JSON: `{"sql": "...", "caller": "orders.place", "connection": 7, "count": 1}`. All but `sql`
-//! may be left out. Without a caller, a comment in the statement may name one (`text`). What stands between `BEGIN` and
-//! `COMMIT` of one connection is one transaction. Lines that are not understood are counted, and the first one is
-//! reported by its number.
+//! Each line is an object in JSON: `{"sql": "...", "caller": "orders.place", "connection": 7, "count": 1}`. All but
+//! `sql` may be left out. Without a caller, a comment in the statement may name one (`text`). What stands between
+//! `BEGIN` and `COMMIT` of one connection is one transaction. Lines that are not understood are counted, and the first
+//! one is reported by its number.
 
 #[cfg(test)]
 mod tests;

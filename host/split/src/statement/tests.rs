@@ -1,3 +1,5 @@
+//! What statements touch, as SQLite says it, and what their text says.
+
 use rusqlite::Connection;
 
 use super::text::Text;
@@ -70,7 +72,7 @@ fn a_change_writes_columns_and_what_follows_from_it() {
 }
 
 #[test]
-fn triggers_and_keys_are_told_apart_from_the_statement() {
+fn triggers_and_keys_are_kept_apart_from_the_statement() {
     check(
         "UPDATE sales SET price = 1 WHERE id = 2",
         &["insert audit (kept)", "read sales.id", "read sales.price (kept)", "update sales.price"],

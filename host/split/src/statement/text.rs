@@ -168,8 +168,8 @@ impl<'a> Text<'a> {
         Some((one, other))
     }
 
-    /// Who sends the statement, by a comment in it: `controller='orders',action='place'` as `orders.place`, a `caller`, a
-    /// `route`, or whatever else the comment names. (sqlcommenter; query log tags of Rails)
+    /// Who sends the statement, by a comment in it: `controller='orders',action='place'` as `orders.place`, a `caller`,
+    /// a `route`, or whatever else the comment names. (sqlcommenter; query log tags of Rails)
     pub fn caller(&self) -> Option<String> {
         self.comments.iter().find_map(|comment| caller_in(comment))
     }

@@ -1,7 +1,7 @@
 //! What a statement touches: every table and column, also through views, triggers and foreign keys.
 //!
-//! SQLite says it itself: it asks an authorizer for each while it compiles a statement (sqlite3_set_authorizer). What it
-//! does not say is added from the text: the columns of an `INSERT`, the rows that `REPLACE` deletes.
+//! SQLite says it itself: it asks an authorizer for each while it compiles a statement (sqlite3_set_authorizer). What
+//! it does not say is added from the text: the columns of an `INSERT`, the rows that `REPLACE` deletes.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};

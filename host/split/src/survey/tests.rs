@@ -1,3 +1,5 @@
+//! Surveys of real files, in use and at rest, whole and damaged.
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
@@ -238,22 +240,4 @@ fn difficulties_are_named() {
         "f: is a virtual table of `fts5`, which keeps its rows in `f_config`, `f_content`, `f_data`, `f_docsize`, `f_idx`",
     ];
     assert_eq!(all, expected);
-}
-
-#[test]
-fn look() {
-    let Ok(path) = std::env::var("LOOK") else { return };
-    let log = std::env::var("LOG").ok().map(|log| fs::File::open(log).unwrap());
-    let mut log = log.map(std::io::BufReader::new);
-    let log = log.as_mut().map(|log| log as &mut dyn std::io::BufRead);
-    let whole = survey(path.as_ref(), log, 1, |step| eprintln!("{step:?}")).unwrap();
-    eprintln!("{}", shown(&whole.references).join("\n"));
-    eprintln!("static {:?}", whole.proposal.static_data);
-    for context in &whole.proposal.contexts {
-        let tables: Vec<_> = context.tables.iter().map(|member| member.table.as_str()).collect();
-        eprintln!("{}: {}", context.name, tables.join(" "));
-    }
-    if let Some(usage) = &whole.usage {
-        eprintln!("{} statements {:?}", usage.statements.len(), usage.left_out);
-    }
 }

@@ -1,3 +1,5 @@
+//! What a cut would tear, and by whose statements.
+
 use std::io::Cursor;
 
 use rusqlite::Connection;
@@ -110,7 +112,7 @@ fn joins_and_transactions_across_contexts_come_with_their_callers() {
 }
 
 #[test]
-fn static_data_is_told_from_data_that_is_shared() {
+fn static_data_is_another_thing_than_shared_data() {
     let all = found(&[
         ("billing", "UPDATE invoices SET country = 'x'"),
         ("mail", "UPDATE parcels SET country = 'x'"),

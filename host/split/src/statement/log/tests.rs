@@ -1,3 +1,5 @@
+//! Logs of statements: what is counted, what is one transaction, what is left out.
+
 use std::io::Cursor;
 
 use rusqlite::Connection;
