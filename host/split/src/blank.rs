@@ -115,7 +115,7 @@ impl Blank {
 
     fn columns_of_view(&self, name: &str) -> Vec<String> {
         let read = self.connection.prepare(&format!("SELECT * FROM {}", quoted(name)));
-        read.map_or_else(|_| Vec::new(), |statement| statement.column_names().into_iter().map(str::to_owned).collect())
+        read.map_or_else(|_| Vec::new(), |statement| statement.column_names().map(str::to_owned).collect())
     }
 
     /// Tries until nothing of the program is missing.

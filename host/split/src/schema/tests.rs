@@ -1,4 +1,5 @@
 //! Schemas, as they are read from files of all kinds.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use rusqlite::Connection;
 
