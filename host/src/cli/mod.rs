@@ -27,6 +27,7 @@ mod logs;
 mod new;
 mod out;
 mod pretend;
+mod progress;
 mod reconcile;
 mod record;
 mod relocate;

@@ -1,10 +1,10 @@
 //! `seam extract` and `seam absorb`: a context moves to another host, and back; `seam moves`: what came of it.
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::error::CommandError;
 use super::global::{Format, Global};
+use super::progress::Bar;
 use super::{out, relocate_shown};
 use crate::admin::RelocateRequest;
 use crate::admin::client::Client;
@@ -106,9 +106,9 @@ fn predict(manifest: &Manifest, request: &RelocateRequest, format: Format) -> Re
 
 fn run(manifest: &Manifest, request: &RelocateRequest, format: Format) -> Result<(), CommandError> {
     let client = Client::connect(&manifest.host.data)?;
-    let mut display = ProgressDisplay::default();
-    let moved = client.relocate(request, &mut |at| display.update(at));
-    drop(display);
+    let mut bar = Bar::new("{msg} {wide_bar} {pos}/{len} pages");
+    let moved = client.relocate(request, &mut |at| show(&mut bar, at));
+    drop(bar);
     let moved = moved?;
     match format {
         Format::Json => out::json(&moved),
@@ -130,35 +130,10 @@ fn shown(moved: &Moved) -> Result<(), CommandError> {
     out::line(&format!("`{context}` has moved from host `{from}` to host `{to}` (token {token})"))
 }
 
-/// A line that says how far the move is; on a terminal only.
-#[derive(Default)]
-struct ProgressDisplay {
-    bar: Option<ProgressBar>,
-}
-
-impl ProgressDisplay {
-    fn update(&mut self, at: &Progress) {
-        let bar = self.bar.get_or_insert_with(|| {
-            let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr());
-            let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} pages");
-            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        });
-        match at {
-            Progress::Copied { pages, of } => {
-                bar.set_length(u64::from(*of));
-                bar.set_position(u64::from(*pages));
-                bar.set_message("copying");
-            }
-            Progress::CaughtUp { pages } => bar.set_message(format!("catching up, {pages} pages again")),
-            Progress::Compared { tables, .. } => bar.set_message(format!("{tables} tables compared")),
-        }
-    }
-}
-
-impl Drop for ProgressDisplay {
-    fn drop(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
+fn show(bar: &mut Bar, at: &Progress) {
+    match at {
+        Progress::Copied { pages, of } => bar.at("copying", u64::from(*pages), u64::from(*of)),
+        Progress::CaughtUp { pages } => bar.message(format!("catching up, {pages} pages again")),
+        Progress::Compared { tables, .. } => bar.message(format!("{tables} tables compared")),
     }
 }

@@ -1,10 +1,10 @@
 //! `seam seed`, and the progress of seeds: a bar on a terminal, else a line for each seed.
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::error::CommandError;
 use super::global::Global;
+use super::progress::Bar;
 use super::{local, out};
 use crate::admin::client::{Client, Error};
 use crate::seed::{self, Effect, Progress, SeedRequest, Seeds, Skipped, Step};
@@ -44,9 +44,12 @@ pub fn run(global: &Global, options: Options) -> Result<(), CommandError> {
 }
 
 /// Shows the progress of seeds.
-#[derive(Default)]
-pub struct ProgressDisplay {
-    bar: Option<ProgressBar>,
+pub struct ProgressDisplay(Bar);
+
+impl Default for ProgressDisplay {
+    fn default() -> Self {
+        Self(Bar::new("{msg} {wide_bar} {percent}%"))
+    }
 }
 
 impl ProgressDisplay {
@@ -56,7 +59,7 @@ impl ProgressDisplay {
         let (rows, context, call) = (at.rows, &at.context, &at.call);
         let again = format!("`seam seed {context} --again` says what it would overwrite");
         let line = match &at.step {
-            Step::Loading => return self.bar(at, &file),
+            Step::Loading => return self.0.at(format!("{file}: {rows} rows"), at.bytes, at.bytes_total),
             Step::Loaded => format!("{file}: {rows} rows through {call} into {context}"),
             Step::Skipped(Skipped::Loaded) => format!("{file}: its {rows} rows are in {context} already"),
             Step::Skipped(Skipped::Changed) => {
@@ -67,21 +70,8 @@ impl ProgressDisplay {
             }
             Step::Tried(effect) => format!("{file}: {rows} rows through {call} into {context}: {}", shown(effect)),
         };
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
+        self.0.clear();
         out::note(&line);
-    }
-
-    fn bar(&mut self, at: &Progress, file: &str) {
-        let bar = self.bar.get_or_insert_with(|| {
-            // Draws nothing when standard error is not a terminal.
-            let bar = ProgressBar::with_draw_target(Some(at.bytes_total), ProgressDrawTarget::stderr());
-            let style = ProgressStyle::with_template("{msg} {wide_bar} {percent}%");
-            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        });
-        bar.set_message(format!("{file}: {} rows", at.rows));
-        bar.set_position(at.bytes);
     }
 }
 

@@ -5,11 +5,11 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use seam_split::survey::{Step, survey};
+use seam_split::survey::survey;
 
 use super::error::CommandError;
 use super::global::Format;
+use super::progress::Bar;
 use super::{out, split_shown};
 
 #[derive(Debug, Subcommand)]
@@ -54,39 +54,13 @@ fn run_survey(options: &SurveyOptions) -> Result<(), CommandError> {
     };
     let mut log = options.log.as_ref().map(open).transpose()?;
     let log = log.as_mut().map(|log| log as &mut dyn BufRead);
-    let mut display = ProgressDisplay::default();
-    let survey = survey(&options.file, log, options.seed, |step| display.update(step));
-    drop(display);
+    let mut bar = Bar::new("{msg} {wide_bar} {pos}/{len}");
+    let survey =
+        survey(&options.file, log, options.seed, |step| bar.at(step.what.clone(), step.done as u64, step.of as u64));
+    drop(bar);
     let survey = survey.map_err(|error| CommandError::caused_by(&error, error.remedy()))?;
     match options.format {
         Format::Json => out::json(&survey),
         Format::Human => out::text(&split_shown::survey(&survey)),
-    }
-}
-
-/// A line that says what is looked at; on a terminal only.
-#[derive(Default)]
-struct ProgressDisplay {
-    bar: Option<ProgressBar>,
-}
-
-impl ProgressDisplay {
-    fn update(&mut self, step: &Step) {
-        let bar = self.bar.get_or_insert_with(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}");
-            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        });
-        bar.set_length(step.of as u64);
-        bar.set_position(step.done as u64);
-        bar.set_message(step.what.clone());
-    }
-}
-
-impl Drop for ProgressDisplay {
-    fn drop(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
     }
 }

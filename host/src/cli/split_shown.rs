@@ -31,7 +31,7 @@ fn file(survey: &Survey) -> String {
         Journal::Rollback => "a rollback journal",
     };
     let mut text = format!(
-        "{} tables, {} views, {} triggers, {keys} declared keys; {journal}",
+        "tables: {}, views: {}, triggers: {}, declared keys: {keys}; {journal}",
         survey.schema.own().count(),
         survey.schema.views.len(),
         survey.schema.triggers.len()
@@ -146,31 +146,31 @@ fn log(survey: &Survey) -> String {
             .to_owned();
     };
     let mut text = format!(
-        "\n{} lines of the log: {} different statements, {} kinds of transaction that write\n",
+        "\nlines of the log: {}, different statements: {}, kinds of transaction that write: {}\n",
         usage.lines,
         usage.statements.len(),
         usage.transactions.len()
     );
     let left_out = &usage.left_out;
     if let Some((line, why)) = &left_out.first {
-        let _ = writeln!(text, "{} lines were left out; the first is line {line}: {why}", left_out.lines);
+        let _ = writeln!(text, "lines left out: {}; the first is line {line}: {why}", left_out.lines);
     }
     for (why, count) in &left_out.statements {
-        let _ = writeln!(text, "{count} statements do not fit this database: {why}");
+        let _ = writeln!(text, "statements that do not fit this database: {count} ({why})");
     }
     for (count, what) in [
         (left_out.too_many, "statements and transactions were too many"),
         (left_out.unfinished, "transactions have no end"),
     ] {
         if count > 0 {
-            let _ = writeln!(text, "{count} {what}");
+            let _ = writeln!(text, "{what}: {count}");
         }
     }
     text
 }
 
 fn tangles(survey: &Survey) -> String {
-    let mut text = format!("\n{} TANGLES under the proposed contexts, the most harmful first\n", survey.tangles.len());
+    let mut text = format!("\nTANGLES under the proposed contexts: {}, the most harmful first\n", survey.tangles.len());
     for of_kind in survey.tangles.chunk_by(|one, other| one.remedy() == other.remedy()) {
         let Some(first) = of_kind.first() else { continue };
         let _ = writeln!(text, "\n{} ({}). Remedy: {}", kind(first), of_kind.len(), first.remedy());
@@ -214,11 +214,11 @@ fn evidence(tangle: &Tangle) -> String {
         }
         Tangle::JoinAcross { fingerprint, callers, contexts, count } => {
             let contexts = contexts.iter().cloned().collect::<Vec<_>>().join(", ");
-            format!("{count} times, {contexts}, by {}: {fingerprint}", list(callers))
+            format!("{contexts}, by {} ({count} x): {fingerprint}", list(callers))
         }
         Tangle::TransactionAcross { callers, writes, contexts, count } => {
             let contexts = contexts.iter().cloned().collect::<Vec<_>>().join(", ");
-            format!("{count} times, {contexts}, by {}: writes {}", list(callers), list(writes))
+            format!("{contexts}, by {} ({count} x): writes {}", list(callers), list(writes))
         }
         Tangle::LogicAcross { name, tables, .. } => format!("`{name}` uses {}", list(tables)),
     }

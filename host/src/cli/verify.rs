@@ -7,10 +7,10 @@ mod system;
 use std::path::PathBuf;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::error::CommandError;
 use super::global::{Format, Global, compiler};
+use super::progress::Bar;
 use super::{local, out};
 use crate::admin::client::{Client, Error};
 use crate::folder::{self, Folder};
@@ -91,8 +91,8 @@ fn of_one(global: &Global, manifest: Manifest, request: VerifyRequest) -> Result
 
 /// A host that runs.
 fn live(client: Client, request: &VerifyRequest) -> Result<Report, CommandError> {
-    let mut display = ProgressDisplay::default();
-    Ok(client.verify(request, &mut |at| display.update(at))?)
+    let mut bar = bar();
+    Ok(client.verify(request, &mut |at| show(&mut bar, at))?)
 }
 
 /// Backups, beside running hosts or without one.
@@ -125,8 +125,8 @@ fn of_backups(
     };
     let hosts: Vec<_> = hosts.into_iter().map(with_components).collect::<Result<_, _>>()?;
     local::on_a_guests_stack(global, move || {
-        let mut display = ProgressDisplay::default();
-        let mut progress = |at: &Progress| display.update(at);
+        let mut bar = bar();
+        let mut progress = |at: &Progress| show(&mut bar, at);
         Ok(verify::verify_backups(&hosts, &folders, compiler(), &request, &mut progress)?)
     })
 }
@@ -145,36 +145,19 @@ fn of_stopped(
     let locked: Vec<Folder> = locked.collect::<Result<_, _>>()?;
     local::on_a_guests_stack(global, move || {
         let _locked = locked;
-        let mut display = ProgressDisplay::default();
-        let mut progress = |at: &Progress| display.update(at);
+        let mut bar = bar();
+        let mut progress = |at: &Progress| show(&mut bar, at);
         Ok(verify::verify_stopped(&hosts, &away, compiler(), &request, &mut progress)?)
     })
 }
 
-/// A line that says which check runs; on a terminal only.
-#[derive(Default)]
-struct ProgressDisplay {
-    bar: Option<ProgressBar>,
+/// Which check runs.
+fn bar() -> Bar {
+    Bar::new("{msg} {wide_bar} {pos}/{len}")
 }
 
-impl ProgressDisplay {
-    fn update(&mut self, at: &Progress) {
-        let bar = self.bar.get_or_insert_with(|| {
-            let bar = ProgressBar::with_draw_target(Some(at.of as u64), ProgressDrawTarget::stderr());
-            let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}");
-            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        });
-        bar.set_message(at.now.clone());
-        bar.set_position(at.done as u64);
-    }
-}
-
-impl Drop for ProgressDisplay {
-    fn drop(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
-    }
+fn show(bar: &mut Bar, at: &Progress) {
+    bar.at(at.now.clone(), at.done as u64, at.of as u64);
 }
 
 fn shown(report: &Report) -> Result<(), CommandError> {
