@@ -228,6 +228,11 @@ pub const ADMIN_REQUEST_MS: u64 = 5_000;
 pub const VERIFY_LIVE_MS: u64 = 60_000;
 /// The same for files that no host uses: some gigabytes on a slow disk.
 pub const VERIFY_COPIES_MS: u64 = 3_600_000;
+/// How long `seam verify` waits for hosts that could not be reached: the longest pause before another try, with its
+/// jitter, and the try.
+pub const VERIFY_REACH_MS: u64 = REMOTE_PAUSE_MS_MAX * 5 / 4 + REMOTE_CONNECT_MS;
+/// How often it looks whether they are there.
+pub const VERIFY_REACH_LOOK_MS: u64 = 20;
 /// How long `seam backup` waits for the host to copy all files: some gigabytes on a slow disk.
 pub const BACKUP_MS_MAX: u64 = 1_800_000;
 /// Rows in one call of a seed: a few hundred make the commit's fsync cheap, and contexts take at most 500 to 1,000.

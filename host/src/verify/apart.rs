@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use seam_runtime::serve::Registry;
 use seam_store::Range;
+use seam_store::ids::ContextName;
 use seam_store::limits::{STORE_VIOLATION_CHARS_SHOWN, STORE_VIOLATIONS_SHOWN};
 
 use super::across::{self, Elsewhere, Seen};
@@ -43,6 +44,11 @@ pub fn take(registry: &Registry, subjects: &mut [Subject], only: &[String]) -> V
 }
 
 impl Total {
+    /// The contexts on other hosts that are asked.
+    pub fn asked(&self) -> impl Iterator<Item = &ContextName> {
+        self.sides.elsewhere()
+    }
+
     pub fn check(&self, registry: &Registry, elsewhere: &Elsewhere, deadline: Instant) -> Check {
         let outcome = self.compare(registry, elsewhere, deadline);
         let (name, sentence) = (self.name.clone(), self.sentence.clone());

@@ -51,6 +51,11 @@ pub fn pairs(registry: &Registry, subjects: &[Subject], only: &[String]) -> Vec<
 }
 
 impl ApartPair {
+    /// The context on another host that is asked.
+    pub fn asked(&self) -> &ContextName {
+        &self.publisher
+    }
+
     pub fn check(&self, registry: &Registry, subjects: &[Subject], terms: &Terms) -> Check {
         let (publisher, subscriber) = (self.publisher.to_string(), self.subscriber.to_string());
         Check {

@@ -4,10 +4,13 @@ use std::time::{Duration, Instant};
 
 use seam_runtime::serve::Registry;
 use seam_store::Terms;
+use seam_store::ids::ContextName;
 use time::format_description::well_known::Rfc3339;
 
 use super::across::Elsewhere;
+use super::apart::Total;
 use super::error::Error;
+use super::events_apart::ApartPair;
 use super::report::Report;
 use super::run::run;
 use super::seen::{Seen, see};
@@ -31,6 +34,7 @@ pub fn verify_live(
     let terms = Terms { now_s: now.unix_timestamp(), deadline };
     let totals = apart::take(registry, &mut subjects, &request.contexts);
     let pairs = events_apart::pairs(registry, &subjects, &request.contexts);
+    until_reached(registry, pairs.iter().map(ApartPair::asked).chain(totals.iter().flat_map(Total::asked)));
     let mut compared = Vec::new();
     for (done, pair) in pairs.iter().enumerate() {
         progress(&Progress { done, of: pairs.len() + totals.len(), now: format!("events {}", pair.interface) });
@@ -47,4 +51,15 @@ pub fn verify_live(
         checks.push(total.check(registry, elsewhere, deadline));
     }
     Ok(Report::new(now.format(&Rfc3339).unwrap_or_default(), held_ms, checks))
+}
+
+/// Waits until the hosts of these contexts can be asked. One that could not be reached is tried again after a pause:
+/// it may have started meanwhile. One that is not there then is away.
+fn until_reached<'a>(registry: &Registry, asked: impl Iterator<Item = &'a ContextName>) {
+    let until = Instant::now() + Duration::from_millis(limits::VERIFY_REACH_MS);
+    for context in asked {
+        while registry.is_down(context) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(limits::VERIFY_REACH_LOOK_MS));
+        }
+    }
 }

@@ -61,6 +61,11 @@ impl Sides {
         self.all.iter().find(|side| side.at == At::Here).map(|side| &side.context)
     }
 
+    /// Those that live on other hosts.
+    pub fn elsewhere(&self) -> impl Iterator<Item = &ContextName> {
+        self.all.iter().filter(|side| side.at != At::Here).map(|side| &side.context)
+    }
+
     /// How many live on each other host.
     pub fn on_other_hosts(&self) -> BTreeMap<&str, usize> {
         let mut hosts = BTreeMap::new();

@@ -2,7 +2,7 @@
 //!
 //! Invariants: each question for events says how far the subscriber durably is. While nothing is to be read, one
 //! question waits at the other host for the next event, and no other is asked; its answer is kept for the subscriber,
-//! which is woken. After a question that failed, the next ones fail in the same way for a while, unasked.
+//! which is woken. After a question that failed, those of the subscriber fail in the same way for a while, unasked.
 //! Not here: who takes the events, and how they get their effect once (the crate `seam`, `delivery`).
 
 use std::sync::{Arc, Weak};
@@ -98,7 +98,7 @@ impl OutboxElsewhere {
         Self { asker: Asker { subscriber, publisher, carrier }, clock, state: Arc::default() }
     }
 
-    /// Asks now, and waits for the answer.
+    /// Asks, and waits for the answer; after a failure, not for a while.
     fn ask(&self, interface: &str, question: Question) -> Result<Reply, Unread> {
         let now = self.clock.now();
         if let Some((failure, until)) = &self.state.lock().failed
@@ -106,6 +106,10 @@ impl OutboxElsewhere {
         {
             return Err(Unread::Elsewhere(failure.clone()));
         }
+        self.ask_now(interface, question)
+    }
+
+    fn ask_now(&self, interface: &str, question: Question) -> Result<Reply, Unread> {
         let asked = blocking::block_on(self.asker.asking(interface, question));
         let mut state = self.state.lock();
         match asked {
@@ -253,7 +257,8 @@ impl Outbox for OutboxElsewhere {
     }
 
     fn bounds(&self, interface: &str, at: u64) -> Result<Bounds, Unread> {
-        match self.ask(interface, Question::Bounds { at })? {
+        // An operator asks, and once: the pause is for deliveries, which ask again and again.
+        match self.ask_now(interface, Question::Bounds { at })? {
             Reply::Bounds(bounds) => Ok(bounds),
             _ => Err(Unread::Elsewhere(self.asker.strange())),
         }

@@ -26,6 +26,11 @@ pub struct HeldCalls {
 }
 
 impl Registry {
+    /// Whether the host of a context that lives elsewhere cannot be reached now.
+    pub fn is_down(&self, context: &ContextName) -> bool {
+        self.outboxes_said().is_down(context)
+    }
+
     /// Holds the calls of `context` and of its variants, in all versions that a request can still reach.
     pub fn hold_calls(&self, context: &ContextName) -> HeldCalls {
         let is_its = |generation: &&Arc<Generation>| main(generation.context()) == context.as_str();

@@ -68,6 +68,11 @@ impl Outboxes {
         Some(outbox.clone())
     }
 
+    /// Whether the host of a context that lives elsewhere cannot be reached now.
+    pub fn is_down(&self, context: &ContextName) -> bool {
+        self.carrier.as_ref().is_none_or(|carrier| carrier.is_down(context))
+    }
+
     pub fn said_of(&self, publisher: &str) -> Vec<Said> {
         let now = self.clock.now();
         let said = self.said.lock();

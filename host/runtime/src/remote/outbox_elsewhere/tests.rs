@@ -174,6 +174,17 @@ fn after_a_failure_nothing_is_asked_for_a_pause_that_grows() {
 }
 
 #[test]
+fn an_operator_is_answered_during_the_pause_after_a_failure_which_ends_it() {
+    let world = World::new();
+    let bounds = Bounds { last: 4, ..Bounds::default() };
+    world.lay_ready([Err(gone()), Ok(Reply::Bounds(bounds)), page(&[1])]);
+    assert!(world.read(0).is_err());
+    assert!(world.read(0).is_err(), "it is not asked again yet");
+    assert_eq!(world.outbox.bounds(INTERFACE, 0).unwrap(), bounds);
+    assert_eq!((world.read(0), world.asked()), (Ok(vec![1]), 3));
+}
+
+#[test]
 fn a_host_that_is_lost_while_a_question_waits_is_asked_again() {
     let world = World::new();
     world.lay_ready([page(&[])]);
