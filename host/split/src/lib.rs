@@ -1,6 +1,7 @@
-//! The database of another program, taken apart into contexts: what is in it, what is tangled, and what a split costs.
+//! The database of another program: what is in it, which of it belongs together, and what a split would tear.
 //!
-//! The program goes on using its file all the while. Values of its rows never leave this crate.
+//! The program goes on using its file all the while. Values of its rows and of its statements never leave
+//! this crate.
 //!
 //! Floors, each importing only those after it: `survey -> proposal -> tangle -> references -> statement, difficulty,
 //! rows -> blank, file -> schema, words -> name, limits`.

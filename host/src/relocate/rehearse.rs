@@ -55,16 +55,12 @@ impl Scratch {
         if settings.encrypted {
             let path = self.0.join("key");
             // In the form of the keys that the host makes: another one is stretched at each opening, for seconds.
-            let key = format!("x'{}'", hex(&rand::random::<[u8; 32]>()));
+            let key = format!("x'{}'", hex::encode(rand::random::<[u8; 32]>()));
             private::write(&path, key.as_bytes()).map_err(|error| error.to_string())?;
             config.key = settings.key.clone().or(Some(KeySource::File(path)));
         }
         Ok(config)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Drop for Scratch {

@@ -25,6 +25,12 @@ impl Schema {
         self.tables.iter().find(|table| name::is_same(&table.name, name))
     }
 
+    /// Whether a table, a column or a view has this name.
+    pub fn has_name(&self, name: &str) -> bool {
+        self.tables.iter().any(|table| name::is_same(&table.name, name) || table.column(name).is_some())
+            || self.views.iter().any(|view| name::is_same(&view.name, name))
+    }
+
     /// The tables that a trigger or a view names in its text.
     pub fn named_in(&self, sql: &str) -> BTreeSet<String> {
         let text = name::folded(sql);

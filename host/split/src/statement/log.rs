@@ -185,7 +185,7 @@ impl Reader<'_> {
                 }
             }
             "COMMIT" | "END" => self.finish(&connection, false),
-            "ROLLBACK" if text.fingerprint().contains(" to ") => {}
+            "ROLLBACK" if text.has_to() => {}
             "ROLLBACK" => self.finish(&connection, true),
             _ => self.statement(&text, &line.sql, caller, &connection, line.count.unwrap_or(1)),
         }
@@ -215,7 +215,7 @@ impl Reader<'_> {
     }
 
     fn statement(&mut self, text: &Text<'_>, sql: &str, caller: String, connection: &str, count: u64) {
-        let fingerprint = text.fingerprint();
+        let fingerprint = text.fingerprint(self.schema);
         let at = match self.known.get(&fingerprint) {
             Some(Ok(at)) => *at,
             Some(Err(why)) => {

@@ -58,6 +58,7 @@ fn a_change_writes_columns_and_what_follows_from_it() {
         "INSERT INTO sales(album, price) VALUES (?, 3)",
         &["insert sales", "insert sales.album", "insert sales.price"],
     );
+    check("INSERT INTO \"sales\" (\"album\") VALUES (?)", &["insert sales", "insert sales.album"]);
     check("INSERT INTO audit VALUES ('x')", &["insert audit", "insert audit.what"]);
     check(
         "REPLACE INTO artists(name) VALUES ('x')",
@@ -87,6 +88,7 @@ fn a_join_holds_columns_equal() {
     for sql in [
         "SELECT 1 FROM albums a JOIN artists AS b ON b.id = a.artist",
         "SELECT 1 FROM albums, artists WHERE albums.artist = artists.id AND title = 'x'",
+        "SELECT 1 FROM \"albums\" INNER JOIN `artists` T2 ON (\"albums\".\"artist\" = T2.[id])",
         "SELECT 1 FROM main.albums JOIN artists ON artist = artists.id",
         "SELECT 1 FROM albums WHERE EXISTS (SELECT 1 FROM artists WHERE artists.id == albums.artist)",
     ] {
@@ -99,11 +101,15 @@ fn a_join_holds_columns_equal() {
 
 #[test]
 fn a_fingerprint_has_no_values() {
-    let print = |sql: &str| Text::of(sql).fingerprint();
+    let file = Connection::open_in_memory().unwrap();
+    file.execute_batch("CREATE TABLE t(a, b)").unwrap();
+    let schema = Schema::read(&file).unwrap();
+    let print = |sql: &str| Text::of(sql).fingerprint(&schema);
     let expected = "select * from t where a = ? and b in ( ? )";
     for sql in [
         "SELECT * FROM t WHERE a = 'O''Brien' AND b IN (1, 2, 3);",
         "select *\n from t -- secret\n where a = ?1 and b in (:x, x'00', 2.5e3)",
+        "SELECT * FROM \"t\" WHERE \"a\" = \"secret\" AND \"b\" IN (\"x\")",
         "/* secret */ SELECT * FROM T WHERE A=0x10 AND B IN (?)",
     ] {
         assert_eq!(print(sql), expected, "{sql}");
@@ -123,4 +129,19 @@ fn the_caller_stands_in_a_comment() {
         assert_eq!(caller(sql).as_deref(), Some(expected), "{sql}");
     }
     assert_eq!(caller("SELECT 1 /* all of them */"), None);
+}
+
+#[test]
+fn what_sqlite_says_of_a_statement_has_no_value_of_it() {
+    let file = Connection::open_in_memory().unwrap();
+    file.execute_batch(SHOP).unwrap();
+    let schema = Schema::read(&file).unwrap();
+    let mut blank = Blank::of(&schema).unwrap();
+    for (sql, said) in [
+        ("SELECT name FROM artists WHERE name = 'secret", "unrecognized token"),
+        ("SELECT name FROM artists 'x' secret", "syntax error"),
+        ("SELECT name FROM secrets", "no such table: secrets"),
+    ] {
+        assert_eq!(blank.touched(&schema, sql), Err(said.to_owned()), "{sql}");
+    }
 }

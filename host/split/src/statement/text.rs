@@ -1,5 +1,6 @@
 //! The text of a statement: its tokens, its comments, and what can be seen by them alone.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use sqlite3_parser::lexer::Scanner;
@@ -15,10 +16,13 @@ pub struct Text<'a> {
     comments: Vec<&'a str>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Token<'a> {
-    text: &'a str,
+    /// Without quotes.
+    text: Cow<'a, str>,
     kind: TokenType,
+    /// In double quotes: a name, or a text where nothing has that name (<https://sqlite.org/quirks.html>, 8).
+    is_quoted: bool,
 }
 
 /// A column of a table, as the schema spells them.
@@ -32,7 +36,8 @@ impl<'a> Text<'a> {
         let mut before = 0;
         while let Ok((start, Some((bytes, kind)), end)) = scanner.scan(sql.as_bytes()) {
             comments.extend(comments_in(sql.get(before..start).unwrap_or_default()));
-            tokens.push(Token { text: std::str::from_utf8(bytes).unwrap_or_default(), kind });
+            let is_quoted = sql.as_bytes().get(start) == Some(&b'"');
+            tokens.push(Token { text: unquoted(std::str::from_utf8(bytes).unwrap_or_default()), kind, is_quoted });
             before = end;
         }
         comments.extend(comments_in(sql.get(before..).unwrap_or_default()));
@@ -41,10 +46,11 @@ impl<'a> Text<'a> {
 
     /// The same for all statements that differ in their values, in white space, in comments, and in how many values a
     /// list has.
-    pub fn fingerprint(&self) -> String {
+    pub fn fingerprint(&self, schema: &Schema) -> String {
         let mut words: Vec<String> = Vec::with_capacity(self.tokens.len());
-        for token in &self.tokens {
-            let word = if token.is_value() { "?".to_owned() } else { folded(token.text) };
+        for (at, token) in self.tokens.iter().enumerate() {
+            let is_value = token.is_value() || (token.is_quoted && !self.is_name_at(at, schema));
+            let word = if is_value { "?".to_owned() } else { folded(&token.text) };
             // `?, ?` is as good as `?`.
             if word == "?" && matches!(&words[..], [.., value, comma] if value == "?" && comma == ",") {
                 words.pop();
@@ -58,13 +64,26 @@ impl<'a> Text<'a> {
         words.join(" ")
     }
 
+    /// Whether the token can be nothing but a name, or is one of the schema.
+    fn is_name_at(&self, at: usize, schema: &Schema) -> bool {
+        let before = at.checked_sub(1).and_then(|at| self.kind(at));
+        let follows = matches!(before, Some(TokenType::TK_DOT | TokenType::TK_AS));
+        let leads = self.kind(at + 1) == Some(TokenType::TK_DOT);
+        follows || leads || self.tokens.get(at).is_some_and(|token| schema.has_name(&token.text))
+    }
+
     /// The first word, in capitals: `SELECT`.
     pub fn verb(&self) -> String {
         self.tokens.first().map(|token| token.text.to_ascii_uppercase()).unwrap_or_default()
     }
 
+    /// Whether a `ROLLBACK` goes back to a savepoint, and ends no transaction.
+    pub fn has_to(&self) -> bool {
+        self.tokens.iter().any(|token| token.kind == TokenType::TK_TO)
+    }
+
     /// The columns that an `INSERT` names. None: it is none, or names none and so means all.
-    pub fn inserted(&self) -> Option<Vec<&'a str>> {
+    pub fn inserted(&self) -> Option<Vec<&str>> {
         let into = self.tokens.iter().position(|token| token.kind == TokenType::TK_INTO)?;
         let mut after = self.tokens.get(into + 1..)?.iter().skip_while(|token| token.kind != TokenType::TK_LP);
         // `INTO t SELECT ...` and `INTO t VALUES (...)` have no list: what stands before the parenthesis tells.
@@ -77,7 +96,7 @@ impl<'a> Text<'a> {
         }
         after.next()?;
         let list = after.take_while(|token| token.kind != TokenType::TK_RP);
-        Some(list.filter(|token| token.kind != TokenType::TK_COMMA).map(|token| token.text).collect())
+        Some(list.filter(|token| token.kind != TokenType::TK_COMMA).map(|token| &*token.text).collect())
     }
 
     /// Whether a row that is in the way is deleted: `REPLACE INTO`, `INSERT OR REPLACE`, `UPDATE OR REPLACE`.
@@ -115,19 +134,19 @@ impl<'a> Text<'a> {
         for (at, token) in self.tokens.iter().enumerate() {
             let follows_point = at.checked_sub(1).and_then(|at| self.kind(at)) == Some(TokenType::TK_DOT);
             let names_column = self.kind(at + 1) == Some(TokenType::TK_DOT);
-            let Some(table) = schema.table(token.text).filter(|_| token.is_name() && !names_column) else { continue };
+            let Some(table) = schema.table(&token.text).filter(|_| token.is_name() && !names_column) else { continue };
             let of_column = follows_point
                 && at
                     .checked_sub(2)
                     .and_then(|at| self.tokens.get(at))
-                    .is_some_and(|schema| !is_same(schema.text, "main"));
+                    .is_some_and(|schema| !is_same(&schema.text, "main"));
             if of_column {
                 continue;
             }
             let alias = if self.kind(at + 1) == Some(TokenType::TK_AS) { at + 2 } else { at + 1 };
             names.entry(folded(&table.name)).or_insert(table);
             if let Some(alias) = self.tokens.get(alias).filter(|token| token.is_name()) {
-                names.insert(folded(alias.text), table);
+                names.insert(folded(&alias.text), table);
             }
             if !tables.iter().any(|known| known.name == table.name) {
                 tables.push(table);
@@ -161,7 +180,7 @@ impl<'a> Text<'a> {
 
     /// The columns of `USING (column)`, if two tables have it.
     fn shared(&self, at: usize, tables: &[&Table]) -> Option<(Column, Column)> {
-        let name = self.tokens.get(at + 2)?.text;
+        let name = &*self.tokens.get(at + 2)?.text;
         let having: Vec<_> =
             tables.iter().filter_map(|table| Some((table.name.clone(), table.column(name)?.name.clone()))).collect();
         let [one, other] = <[Column; 2]>::try_from(having).ok()?;
@@ -176,7 +195,7 @@ impl<'a> Text<'a> {
 }
 
 impl Token<'_> {
-    fn is_value(self) -> bool {
+    fn is_value(&self) -> bool {
         matches!(
             self.kind,
             TokenType::TK_STRING
@@ -187,9 +206,20 @@ impl Token<'_> {
         )
     }
 
-    fn is_name(self) -> bool {
+    fn is_name(&self) -> bool {
         self.kind == TokenType::TK_ID
     }
+}
+
+/// A name without its quotes, of any of the kinds that SQLite takes.
+fn unquoted(text: &str) -> Cow<'_, str> {
+    for (first, last) in [('"', '"'), ('`', '`'), ('[', ']')] {
+        if let Some(inner) = text.strip_prefix(first).and_then(|rest| rest.strip_suffix(last)) {
+            let (twice, once) = (last.to_string().repeat(2), last.to_string());
+            return if inner.contains(&twice) { inner.replace(&twice, &once).into() } else { inner.into() };
+        }
+    }
+    text.into()
 }
 
 fn resolve(
@@ -198,12 +228,12 @@ fn resolve(
     names: &BTreeMap<String, &Table>,
     tables: &[&Table],
 ) -> Option<Column> {
-    let found = |table: &Table| Some((table.name.clone(), table.column(column.text)?.name.clone()));
+    let found = |table: &Table| Some((table.name.clone(), table.column(&column.text)?.name.clone()));
     if column.is_value() {
         return None;
     }
     match table {
-        Some(table) => found(names.get(&folded(table.text))?),
+        Some(table) => found(names.get(&folded(&table.text))?),
         None => {
             let having: Vec<_> = tables.iter().filter_map(|table| found(table)).collect();
             let [only] = <[Column; 1]>::try_from(having).ok()?;

@@ -127,8 +127,20 @@ impl Blank {
         let compiled = self.with_stubs(|connection| connection.prepare(sql).map(drop));
         let ended = self.connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>);
         ended.map_err(|error| error.to_string())?;
-        compiled.map_err(|error| error.to_string())??;
+        compiled.map_err(|error| error.to_string())?.map_err(|said| without_tokens(&said))?;
         let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(seen.into_iter().filter(|touch| !touch.table.starts_with("sqlite_")).collect())
+    }
+}
+
+/// SQLite's words without the part of the statement that some of them have: it may be a value.
+fn without_tokens(said: &str) -> String {
+    let keeps_names = said.starts_with("no such ") || said.starts_with("ambiguous column name");
+    match said.split_once('"').zip(said.rsplit_once('"')) {
+        Some(((before, _), (_, after))) if !keeps_names => {
+            let words = format!("{} {}", before.trim_end().trim_end_matches("near"), after.trim_start_matches(": "));
+            words.trim().trim_end_matches(':').to_owned()
+        }
+        _ => said.to_owned(),
     }
 }
